@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -71,11 +71,12 @@ class Store:
         cls,
         url: str,
         *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] | None = None,
         key_file: Path | None = None,
     ) -> Store:
         """Open the store at an SQLAlchemy URL and bring its tables up to date. Raises `Unavailable`.
 
+        `clock` is this machine's by default, and for PostgreSQL the server's.
         `key_file` holds the key that seals secrets. By default it is the file `key` beside an SQLite database.
         """
         database = Database(url, clock=clock)

@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, make_url
 
 from cloudo_kernel.cli import main
 from cloudo_kernel.errors import Unavailable
@@ -185,3 +186,23 @@ def test_of_two_that_wait_for_each_other_one_is_to_try_again(store: Store, add: 
         outcomes = sorted(pool.map(lock, ids, reversed(ids)))
     assert outcomes == ["another write came in between", "done"]
     assert store.trouble is None
+
+
+@pytest.mark.db("postgresql")
+def test_the_clock_is_the_server_s(databases: Databases, postgresql_databases: Databases, tmp_path: Path) -> None:
+    hour = timedelta(hours=1)
+    with databases.copy(tmp_path / "unused") as url:
+        name = make_url(url).database
+        postgresql_databases.run(f"ALTER DATABASE {name} SET search_path = public, pg_catalog")
+        engine = create_engine(url)
+        with engine.begin() as connection:  # found before the one of the system
+            body = "SELECT pg_catalog.clock_timestamp() + interval '1 hour'"
+            connection.exec_driver_sql(
+                f"CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $${body}$$"
+            )
+        engine.dispose()
+        with closing(Store.open(url)) as store:
+            store.workers.register("w", private=False)
+            [worker] = store.workers.all()
+            for moment in (store.now, worker.beat_at):
+                assert abs(moment - datetime.now(UTC) - hour) < timedelta(minutes=10)

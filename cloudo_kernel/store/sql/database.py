@@ -60,8 +60,8 @@ class Database:
     A write transaction takes SQLite's write lock when it begins, so what it reads cannot change before it commits.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.clock = clock
+    def __init__(self, url: str, *, clock: Callable[[], datetime] | None = None) -> None:
+        """`clock` is this machine's by default, and for PostgreSQL the server's."""
         self._url = _parsed(url)
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         if self._is_sqlite and self._url.database:
@@ -69,6 +69,8 @@ class Database:
         path = self._url.database if self._is_sqlite else None
         self._guard = _guard(Path(path).absolute()) if path else None
         self.engine = _engine(self._url, self._guard)
+        self._clock = clock or (_utc_now if self._is_sqlite else server.ServerClock(self.engine))
+        self.clock = self._clock if self._is_sqlite else self._explained_clock
         self._readers = Readers(self.engine)
         self._reading = self.engine if self._is_sqlite else server.reading(self.engine)
         self._counter = ChangeCounter(self.engine)
@@ -132,6 +134,10 @@ class Database:
                 yield
             finally:
                 del self._joint.connection
+
+    def _explained_clock(self) -> datetime:
+        with self._explained("clock"):  # it may know the time without a connection
+            return self._clock()
 
     @property
     def _joined(self) -> Connection | None:
@@ -257,6 +263,10 @@ class Database:
         hidden = {name: "***" for name in self._url.query if "password" in name.lower()}
         url = self._url.update_query_dict(hidden).render_as_string(hide_password=True)
         return Unavailable(f"The store {url} cannot be used: {found}.", reason=found.reason)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @contextmanager

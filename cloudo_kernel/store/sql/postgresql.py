@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloudo_kernel.errors import Unavailable
@@ -12,6 +15,8 @@ from cloudo_kernel.store.sql.causes import LOCK_SECONDS
 
 #: Seconds to wait for a connection to the server.
 _CONNECT_SECONDS: Final = 10
+#: Seconds until the server is asked for the time again.
+_MAX_CLOCK_AGE_SECONDS: Final = 10.0
 #: Connections that stay open, and those added while many threads are busy. A server has 100 by default.
 _POOL_SIZE: Final = 5
 _MAX_OVERFLOW: Final = 10
@@ -76,6 +81,40 @@ def _accept_nul(connection: Any, _entry: ConnectionPoolEntry) -> None:
 def reading(engine: Engine) -> Engine:
     """Return the engine for read transactions. Each sees one state of the database."""
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+class ServerClock:
+    """The time by the database server's clock, which all machines share.
+
+    The server is asked every few seconds; in between, this machine counts. Its own clock may be wrong.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        #: The server's time, and this machine's count at that moment.
+        self._known: tuple[datetime, float] | None = None
+        self._ask_at = 0.0
+
+    def __call__(self) -> datetime:
+        """Return the time in UTC. Raises SQLAlchemy errors if the server was never reached."""
+        now = time.monotonic()
+        if self._known is None or now >= self._ask_at:
+            self._ask(now)
+        assert self._known is not None, "an error was raised otherwise"
+        moment, counted = self._known
+        return moment + timedelta(seconds=time.monotonic() - counted)
+
+    def _ask(self, now: float) -> None:
+        self._ask_at = now + _MAX_CLOCK_AGE_SECONDS  # first: no other thread needs to ask meanwhile
+        try:
+            with self._engine.connect() as connection:
+                before = time.monotonic()
+                moment: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        except SQLAlchemyError:
+            if self._known is None:
+                raise
+        else:
+            self._known = moment.astimezone(UTC), (before + time.monotonic()) / 2
 
 
 def begin_write(connection: Connection) -> str | None:
