@@ -63,8 +63,8 @@ def copy(source: str, target: str) -> int:
 
 def _copy(reading: Connection, writing: Connection, table: Table) -> None:
     writing.execute(table.delete())  # a new store has one absence
-    rows = reading.execute(select(table)).mappings()
-    while some := rows.fetchmany(_AT_ONCE):
+    rows = reading.execute(select(table).execution_options(yield_per=_AT_ONCE)).mappings()
+    for some in rows.partitions():
         writing.execute(insert(table), [dict[str, Any](row) for row in some])
     if table in _COUNTED and writing.dialect.name == "postgresql":
         newest = select(func.max(table.c.id)).scalar_subquery()

@@ -6,21 +6,26 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from cloudo_kernel.errors import Conflict, StaleAttempt
 from cloudo_kernel.models import ErrorDetail, Event, ExecutionFilter, Status
 from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_STARTED
 from cloudo_kernel.settings import MAX_RUNNING
-from cloudo_kernel.store import Claim, NewExecution, Outcome, Store
+from cloudo_kernel.store import Claim, IdempotencyKey, NewExecution, Outcome, Store
+from cloudo_kernel.store.tables import idempotency_keys
 from tests.databases import Databases
 from tests.server import until
 
 pytestmark = pytest.mark.db("postgresql")
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 ROOTS, CHILDREN, SLOTS = 12, 4, 3
 SUCCESS = Outcome(status=Status.ENDED_SUCCESS)
 FAILED = Outcome(status=Status.ENDED_ERROR, message="no", error=ErrorDetail(name="ValueError", value="no"))
@@ -154,3 +159,18 @@ def test_many_writers_end_each_execution_once_and_readers_miss_nothing(
     kept = store.events.after(0, limit=100_000)
     assert [event.id for event in seen] == [event.id for event in kept]
     assert_sound(kept)
+
+
+def test_an_old_idempotency_key_that_many_use_at_once_starts_one_execution(
+    stores: tuple[Store, Store], new: Callable[..., NewExecution]
+) -> None:
+    key = IdempotencyKey("k1", "same")
+    for _ in range(20):
+        stores[0].executions.insert(new(), idempotency=key)
+        with stores[0]._database.write() as connection:
+            connection.execute(update(idempotency_keys).values(created_at=LONG_AGO))
+        with ThreadPoolExecutor(4) as pool:
+            found = list(
+                pool.map(lambda number: stores[number % 2].executions.insert(new(), idempotency=key), range(4))
+            )
+        assert len({one.id for one in found}) == 1
