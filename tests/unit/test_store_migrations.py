@@ -48,11 +48,11 @@ def test_a_store_of_the_first_release_is_brought_to_the_tables_of_a_new_one(tmp_
         database.execute("INSERT INTO absences (start) VALUES (0)")
         database.execute("INSERT INTO alembic_version VALUES (?)", [migrations.FIRST])
         database.execute("INSERT INTO sources VALUES ('44136fa3', '{}')")
-        columns = "id, name, type, status, input_value, output_value, trigger, user_name, created_at, progress"
-        database.execute(
-            f"INSERT INTO executions ({columns}, source_sha256, tags, kernel, folder) "
-            "VALUES ('1', 'a', 'FLOW', 'PENDING', '{}', '{}', 'api', 'ada', 0, '{}', '44136fa3', "
-            "'[\"x\", \"y\", \"x\"]', 'cloudo', '/')"
+        columns = "id, parent_id, name, type, status, input_value, output_value, trigger, user_name, created_at"
+        database.executemany(
+            f"INSERT INTO executions ({columns}, progress, source_sha256, tags, kernel, folder) "
+            "VALUES (?, ?, 'a', 'FLOW', 'PENDING', '{}', '{}', 'api', 'ada', 0, '{}', '44136fa3', ?, 'cloudo', '/')",
+            [("1", None, '["x", "y", "x"]'), ("2", "1", "[]"), ("3", "deleted", "[]"), ("4", "3", "[]")],
         )
     for path in (old, new):
         Store.open(f"sqlite:///{path}").close()
@@ -60,6 +60,8 @@ def test_a_store_of_the_first_release_is_brought_to_the_tables_of_a_new_one(tmp_
     with closing(Store.open(f"sqlite:///{old}")) as store:
         [found] = store.executions.page(ExecutionFilter(tag="y"), limit=2, before=None).items
         assert found.tags == ("x", "y", "x")
+        top = store.executions.page(ExecutionFilter(top_level=True), limit=5, before=None).items
+        assert [one.id for one in top] == ["3", "1"]
 
 
 def test_a_revision_changes_a_store_that_has_records_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
