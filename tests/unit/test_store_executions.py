@@ -231,6 +231,18 @@ def test_only_ended_executions_can_be_deleted_and_take_their_log_along(
     assert store.log.lines(execution_id, limit=9, after=0) == ()
 
 
+def test_descendants_of_a_deleted_execution_are_cancelled_with_the_one_above_them(
+    store: Store, new: Callable[..., NewExecution]
+) -> None:
+    top = store.executions.insert(new()).id
+    parent = store.executions.insert(new(parent_id=top)).id
+    store.control.cancel(top, user_name="ada", reason="not wanted")
+    child = store.executions.insert(new(parent_id=parent)).id
+    store.executions.delete(top, user_name="ada")
+    store.control.cancel_tree(parent, user_name="ada", reason="not wanted")
+    assert store.executions.get(child).status is Status.ENDED_CANCELLED
+
+
 def test_a_record_carries_the_last_thousand_lines_and_the_log_all(
     store: Store, new: Callable[..., NewExecution]
 ) -> None:

@@ -207,5 +207,6 @@ def _check(connection: Connection, row: Any, wanted: Status) -> None:
 
 def _unstopped_below(connection: Connection, row: Any, *, most: int) -> Sequence[Any]:
     """Return up to `most` rows of descendants that have not ended and have no stop request."""
-    query = _UNSTOPPED_OF_ROOT if row.parent_id is None else _UNSTOPPED_BELOW
+    # An execution whose parents are deleted has no parent, and its descendants still have the id of their first root.
+    query = _UNSTOPPED_OF_ROOT if row.root_id is None else _UNSTOPPED_BELOW
     return connection.execute(query, {"of": row.id, "most": most}).all()
