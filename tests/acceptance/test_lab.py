@@ -42,7 +42,7 @@ def lab(context: BrowserContext, server: RunningServer, requests: list[str]) -> 
     page = context.new_page()
 
     def note(request: Request) -> None:
-        if "/cloudo/" in request.url:
+        if "/cloudo/" in request.url and "/kernelspecs/" not in request.url:  # the launcher loads the logo
             requests.append(request.url.removeprefix(server.url))
 
     page.on("request", note)

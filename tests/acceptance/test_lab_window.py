@@ -113,3 +113,44 @@ def test_order_of_the_sidebar_is_a_setting(lab: Page) -> None:
         switch.uncheck()
     lab.reload()
     expect(switch).not_to_be_checked(timeout=BOOT)
+
+
+TEMPLATES = ["Report", "Check", "Fan-out", "Form", "Webhook", "Empty"]
+
+
+def menu(page: Page, name: str, entry: str) -> Locator:
+    """Open a main menu; return an entry."""
+    page.get_by_role("menuitem", name=name, exact=True).click()
+    return page.locator(".lm-Menu-item:not(.lm-mod-hidden)").filter(has_text=entry)
+
+
+def test_new_flows_come_from_templates_and_run_at_once(lab: Page, server: RunningServer) -> None:
+    dialog = lab.locator("dialog.cloudo-dialog[open]")
+    for template in TEMPLATES:
+        if template == "Report":
+            menu(lab, "File", "New Launcher").click()
+            lab.locator(".jp-LauncherCard:visible").filter(has_text="New flow").click()
+        else:
+            menu(lab, "Cloudo", "New flow…").click()
+        dialog.get_by_label("Template").select_option(template)
+        dialog.get_by_label("Name").fill(f"new/{template}")
+        lab.keyboard.press("Enter")
+        expect(lab.locator(".lm-TabBar-tab.jp-mod-current").filter(has_text=f"{template}.ipynb")).to_be_visible()
+    with server.client() as api:
+        runs = [api.start_execution(StartExecution(flow_name=f"new/{template}")).id for template in TEMPLATES]
+        until(lambda: api.messages(unanswered=True).items, seconds=60)
+        question = api.messages(unanswered=True).items[0]
+        api.answer_message(question.id, {"send": True, "note": "Thanks"})
+        until(lambda: all(api.execution(run).is_ended for run in runs), seconds=60)
+        assert [(one.status, one.error) for one in map(api.execution, runs)] == [("ENDED_SUCCESS", None)] * len(runs)
+        assert [one.name for one in api.execution_results(runs[0])] == ["best products"]
+
+
+def test_main_menu_has_the_verbs_of_the_current_document(lab: Page) -> None:
+    expect(menu(lab, "Cloudo", "Run with inputs…")).to_be_visible()  # the last flow is open
+    lab.keyboard.press("Escape")
+    menu(lab, "File", "New Launcher").click()
+    expect(lab.locator(".jp-LauncherCard:visible").first).to_be_visible()
+    expect(menu(lab, "Cloudo", "Cloudo dashboard")).to_be_visible()
+    expect(lab.locator(".lm-Menu-item:not(.lm-mod-hidden)").filter(has_text="Run with inputs…")).to_have_count(0)
+    lab.keyboard.press("Escape")

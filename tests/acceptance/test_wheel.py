@@ -109,6 +109,7 @@ def test_the_wheel_alone_plays_a_sample_in_an_empty_folder(
     assert (tmp_path / "empty" / record["notebook"]).exists()
     assert "Cloudo" in ask(url, "cloudo/")
     assert "swagger-ui" in ask(url, "cloudo/explorer")
+    assert "<svg" in ask(url, "kernelspecs/cloudo/logo-svg.svg")
     assert "_JUPYTERLAB" in ask(url, "lab/extensions/cloudo/static/remoteEntry.js")
     assert len(ask(url, "cloudo/explorer/swagger-ui/swagger-ui-bundle.js")) > 1_000_000
     flags = ["--url", url, "--token", "secret"]

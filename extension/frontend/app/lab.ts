@@ -6,7 +6,8 @@ import { ExecutionNews } from "../api/executions";
 import { FetchTransport } from "../api/fetch";
 import { Live } from "../api/live";
 import { Pace } from "../api/pace";
-import type { Execution, Message, Page } from "../api/types";
+import type { Execution, Flow, Message, Page } from "../api/types";
+import { newFlow } from "../views/flows/files";
 import { plan } from "../views/flows/planners";
 import { play, playWithInputs } from "../views/flows/run";
 import { failedFirst, Sidebar } from "../views/lab/sidebar";
@@ -120,6 +121,8 @@ export interface Actions {
   createWebhook(flow: string): Promise<void>;
   /** Run a notebook, as JSON, or the source of a script. */
   runOnce(name: string, source: string): Promise<void>;
+  /** Ask for a name and a template. Resolves to null if the dialog was closed. */
+  newFlow(): Promise<Flow | null>;
   /** Rejects if the name is taken or invalid. */
   createFlow(name: string, source: string): Promise<void>;
 }
@@ -148,6 +151,7 @@ export async function mountActions(body: HTMLElement, host: Host): Promise<Actio
     },
     runOnce: async (name, script) =>
       app.notices.started([await app.api.post<Execution>("execution", { name, script })]),
+    newFlow: () => newFlow(app),
     createFlow: async (name, source) => void (await app.api.post("flow", { name, source })),
   };
 }

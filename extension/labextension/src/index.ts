@@ -12,10 +12,11 @@ import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import type { Token } from "@lumino/coreutils";
 import { formatRoute, type Route } from "../../frontend/app/route";
 import { followCounts } from "./counts";
-import { icon } from "./icon";
+import { icon, logo } from "./icon";
 import type { Desk } from "./desk";
 import { addFileCommands } from "./files";
 import { MainPanel, panelName, SidePanel } from "./panels";
+import { addNewFlowCommand } from "./new-flow";
 import { NotebookRun } from "./notebook";
 import { notifyOfRuns } from "./notifications";
 import { addParametersCommand, Parameters } from "./parameters";
@@ -111,7 +112,7 @@ function activate(app: JupyterFrontEnd, services: Services): void {
   commands.addCommand(OPEN, {
     label: trans.__("Cloudo dashboard"),
     caption: trans.__("Open the flows, executions, schedules and messages of this server"),
-    icon,
+    icon: ({ isLauncher }) => (isLauncher ? logo : icon),
     execute: ({ view, id, query }) =>
       open(
         view
@@ -133,7 +134,10 @@ function activate(app: JupyterFrontEnd, services: Services): void {
     }),
   });
   palette?.addItem({ command: OPEN, category: CATEGORY });
-  launcher?.add({ command: OPEN, category: CATEGORY, rank: 1 });
+  const newFlow = addNewFlowCommand(app, server, trans, desk);
+  palette?.addItem({ command: newFlow, category: CATEGORY });
+  for (const [rank, command] of [OPEN, newFlow].entries())
+    launcher?.add({ command, category: CATEGORY, rank, args: { isLauncher: true } });
 
   const style = document.createElement("style");
   style.textContent = STYLE;

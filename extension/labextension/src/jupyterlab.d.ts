@@ -214,7 +214,7 @@ declare module "@jupyterlab/launcher" {
   import type { Token } from "@lumino/coreutils";
 
   export interface ILauncher {
-    add(item: { command: string; category?: string; rank?: number; args?: Readonly<Record<string, string>> }): unknown;
+    add(item: { command: string; category?: string; rank?: number; args?: Readonly<Record<string, unknown>> }): unknown;
   }
   export const ILauncher: Token<ILauncher>;
 }

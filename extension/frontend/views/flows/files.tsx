@@ -7,38 +7,42 @@ import type { App } from "../../app/context";
 import { Button } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { reasonOf } from "../../ui/words";
+import type { Template } from "./templates";
 
-/** A notebook with one empty parameters cell and one empty cell. */
-const EMPTY_NOTEBOOK = JSON.stringify({
-  cells: [
-    {
-      cell_type: "code",
-      execution_count: null,
-      id: "parameters",
-      metadata: { tags: ["parameters"] },
-      outputs: [],
-      source: "",
-    },
-    { cell_type: "code", execution_count: null, id: "first", metadata: {}, outputs: [], source: "" },
-  ],
-  metadata: { kernelspec: { display_name: "Cloudo", language: "python", name: "cloudo" } },
-  nbformat: 4,
-  nbformat_minor: 5,
-});
+/** Ask for a name and a template. Resolves to the new flow, or to null if the dialog was closed. */
+export async function newFlow(app: App): Promise<Flow | null> {
+  try {
+    const { TEMPLATES, notebookOf } = await import("./templates");
+    const about = { title: "New flow", word: "Create", name: "", templates: TEMPLATES };
+    return await askName(app, about, (name, template = TEMPLATES[0]!) =>
+      app.api.post<Flow>("flow", { name, source: notebookOf(template) }),
+    );
+  } catch (error) {
+    app.notices.fail("act", error);
+    return null;
+  }
+}
 
-export const newFlow = (app: App): Promise<void> =>
-  askName(app, { title: "New flow", word: "Create", name: "" }, (name) =>
-    app.api.post<Flow>("flow", { name, source: EMPTY_NOTEBOOK }),
-  );
+/** Show the page of the flow that a dialog has saved. */
+export async function show({ place }: App, saved: Promise<Flow | null>): Promise<void> {
+  const flow = await saved;
+  if (flow) place.go("flow", flow.name);
+}
 
 export const duplicateFlow = (app: App, flow: Flow): Promise<void> =>
-  askName(app, { title: `Duplicate ${flow.title}`, word: "Duplicate", name: `${flow.name} copy` }, (name) =>
-    app.api.post<Flow>("flow", { name, copy_of: flow.name }),
+  show(
+    app,
+    askName(app, { title: `Duplicate ${flow.title}`, word: "Duplicate", name: `${flow.name} copy` }, (name) =>
+      app.api.post<Flow>("flow", { name, copy_of: flow.name }),
+    ),
   );
 
 export const renameFlow = (app: App, flow: Flow): Promise<void> =>
-  askName(app, { title: `Rename ${flow.title}`, word: "Rename", name: flow.name }, (name) =>
-    app.api.patch<Flow>(`flow/${pathOf(flow.name)}`, { name }),
+  show(
+    app,
+    askName(app, { title: `Rename ${flow.title}`, word: "Rename", name: flow.name }, (name) =>
+      app.api.patch<Flow>(`flow/${pathOf(flow.name)}`, { name }),
+    ),
   );
 
 export async function deleteFlow(app: App, flow: Flow): Promise<void> {
@@ -56,28 +60,42 @@ interface NameDialog {
   title: string;
   word: string;
   name: string;
+  /** What the notebook can begin with. */
+  templates?: readonly Template[];
 }
 
-/** Ask for the name of a flow, call `save` with it, and open the flow. */
-function askName(app: App, about: NameDialog, save: (name: string) => Promise<Flow>): Promise<void> {
-  return app.dialogs.show((close) => <NameForm app={app} close={close} save={save} {...about} />);
+type Save = (name: string, template?: Template) => Promise<Flow>;
+
+/** Ask for the name of a flow, and call `save` with it. Resolves to the flow, or to null if the dialog was closed. */
+async function askName(app: App, about: NameDialog, save: Save): Promise<Flow | null> {
+  let saved: Flow | null = null;
+  await app.dialogs.show((close) => (
+    <NameForm
+      {...about}
+      close={close}
+      save={async (name, template) => {
+        saved = await save(name, template);
+        close();
+      }}
+    />
+  ));
+  return saved;
 }
 
 function NameForm({
-  app,
   close,
   save,
   title,
   word,
   name,
-}: NameDialog & { app: App; close: () => void; save: (name: string) => Promise<Flow> }) {
+  templates,
+}: NameDialog & { close: () => void; save: (name: string, template?: Template) => Promise<void> }) {
   const [text, setText] = useState(name);
+  const [template, setTemplate] = useState(templates?.[0]);
   const [problem, setProblem] = useState("");
   const submit = async () => {
     try {
-      const flow = await save(text.trim());
-      close();
-      app.place.go("flow", flow.name);
+      await save(text.trim(), template);
     } catch (error) {
       setProblem(reasonOf(error));
     }
@@ -117,6 +135,43 @@ function NameForm({
           {problem}
         </p>
       </div>
+      {templates && template && <TemplateField templates={templates} template={template} onChange={setTemplate} />}
     </Dialog>
+  );
+}
+
+function TemplateField({
+  templates,
+  template,
+  onChange,
+}: {
+  templates: readonly Template[];
+  template: Template;
+  onChange: (template: Template) => void;
+}) {
+  return (
+    <div class="cloudo-field">
+      <div class="cloudo-field-head">
+        <label class="cloudo-field-name" for="cloudo-flow-template">
+          Template
+        </label>
+      </div>
+      <p class="cloudo-field-note" id="cloudo-flow-template-note">
+        {template.description}
+      </p>
+      <select
+        id="cloudo-flow-template"
+        class="cloudo-control"
+        value={template.name}
+        aria-describedby="cloudo-flow-template-note"
+        onChange={({ currentTarget }) => onChange(templates.find(({ name }) => name === currentTarget.value)!)}
+      >
+        {templates.map(({ name, title }) => (
+          <option key={name} value={name}>
+            {title}
+          </option>
+        ))}
+      </select>
+    </div>
   );
 }

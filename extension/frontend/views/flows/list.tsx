@@ -15,7 +15,7 @@ import { type Column } from "../../ui/table";
 import { count, cut, duration } from "../../ui/words";
 import { OpenMessages } from "../messages/open";
 import { Activities, ActivityContext, medianOf, useRecent } from "./activity";
-import { newFlow } from "./files";
+import { newFlow, show } from "./files";
 import { KindChips, isFiltered, matches } from "./filters";
 import { closedFolders, folderOf, inFolders, isFolder, toggleFolder, type Line } from "./folders";
 import { customise, PLANNERS, plan, restoreShipped } from "./planners";
@@ -192,7 +192,7 @@ export function FlowList() {
         sort={sort}
         onSort={onSort}
         start={
-          <Button icon="plus" onClick={() => void newFlow(app)}>
+          <Button icon="plus" onClick={() => void show(app, newFlow(app))}>
             New flow…
           </Button>
         }

@@ -9,7 +9,7 @@ import { Button, Empty, FilterField, IconButton, Link, LoadError, Skeleton } fro
 import { Duration, ProgressBar, StatusDot, Time } from "../../ui/marks";
 import { count, cut, isEnded } from "../../ui/words";
 import { useExecutionRows } from "../executions/rows";
-import { newFlow } from "../flows/files";
+import { newFlow, show } from "../flows/files";
 import { matches } from "../flows/filters";
 import { useFlows } from "../flows/rows";
 import { play } from "../flows/run";
@@ -67,7 +67,10 @@ function Flows() {
   const all = value ?? [];
   const found = all.filter((flow) => matches(flow, { q: filter.trim() }));
   return (
-    <Part title="Flows" actions={<IconButton icon="plus" label="New flow…" onClick={() => void newFlow(app)} />}>
+    <Part
+      title="Flows"
+      actions={<IconButton icon="plus" label="New flow…" onClick={() => void show(app, newFlow(app))} />}
+    >
       <FilterField label="Filter flows" value={filter} onChange={setFilter} />
       {error && !value && <LoadError what="The flows" message={error.message} retry={refresh} />}
       {!value && !error && <Skeleton lines={4} />}
