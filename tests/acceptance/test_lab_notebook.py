@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from cloudo_kernel.models import ExecutionFilter
+from cloudo_kernel.models import ExecutionFilter, StartExecution
 from tests.acceptance.page import BOOT, button, command, newest
 from tests.flows import write_flow
 from tests.server import RunningServer, Serve, until
@@ -25,6 +25,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, start: Serve) -> RunningSer
     write_flow(workspace, "failing", "print('so far')", "1 / 0", "print('never')")
     write_flow(workspace, "asking", "who", parameters="who: str  # whom to greet")
     write_flow(workspace, "bare", "6 * 7")
+    second = str(workspace / "second")
+    text = (
+        f"import pathlib, time\nprint('line', 1 + pathlib.Path({second!r}).exists(), 'of a long cell')\ntime.sleep(600)"
+    )
+    write_flow(workspace, "elsewhere", text)
     return start(workspace)
 
 
@@ -102,6 +107,17 @@ def test_a_run_goes_on_without_a_browser_and_is_taken_over_in_another_one(
     until(lambda: '"execute_result"' in path.read_text())
     outputs = [cell["outputs"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
     assert [one[0]["output_type"] for one in outputs if one] == ["stream", "stream", "execute_result"]
+
+
+def test_a_run_started_elsewhere_is_shown_in_the_open_notebook(another: Page, server: RunningServer) -> None:
+    panel = notebook(another, server, "elsewhere")
+    with server.client() as api:
+        for number in (1, 2):
+            run = api.start_execution(StartExecution(flow_name="elsewhere"))
+            expect(marks(panel).filter(has_text="running")).to_contain_text(f"line {number} of a long cell")
+            api.cancel_execution(run.id)
+            expect(panel.locator(".cloudo-run-strip").get_by_role("status")).to_contain_text("Cancelled")
+            (server.workspace / "second").touch()
 
 
 def test_cells_with_another_source_are_left_alone_and_a_run_is_dismissed(another: Page, server: RunningServer) -> None:

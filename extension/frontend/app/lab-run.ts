@@ -16,8 +16,8 @@ export interface RunState {
 
 /** The record tells at once which cell runs. */
 const RECORD_MS = 50;
-/** The executed notebook, with the outputs, is saved once a second. */
-const CELLS_MS = 1_000;
+/** The executed notebook, with the outputs, is saved up to five times a second. */
+const CELLS_MS = 150;
 
 /** A run that an open notebook can follow. Notebooks that are worked on by hand run nothing themselves. */
 const isRun = ({ type }: Execution): boolean => type === "FLOW";
@@ -32,10 +32,11 @@ export class RunFollower {
   private readonly record = new Pace(() => this.fetchRecord(), RECORD_MS);
   private readonly cells = new Pace(() => this.fetchCells(), CELLS_MS);
 
-  /** Calls `tell` with each change of the newest run of `flow`. */
+  /** Calls `tell` with each change of the newest run of `flow`. Outputs of a running cell wait until it `isShown`. */
   constructor(
     transport: Transport,
     private readonly flow: string,
+    private readonly isShown: () => boolean,
     private readonly tell: (state: RunState) => void,
   ) {
     this.api = new Api(transport);
@@ -63,13 +64,10 @@ export class RunFollower {
     this.cells.want();
   }
 
-  /** A later run may have begun: ids grow with the time. */
   private take(news: News): void {
-    const current = this.execution?.id ?? "";
-    for (const [id, types] of news.of("execution")) {
-      const isLog = types.size === 1 && types.has("ExecutionLogged");
-      if (id === current ? !isLog : id > current && types.has("ExecutionCreated")) this.record.want();
-    }
+    const types = news.of("execution").get(this.execution?.id ?? "");
+    const isChanged = types !== undefined && (types.size > 1 || !types.has("ExecutionLogged"));
+    if (isChanged || news.flowsOf("execution").has(this.flow)) this.record.want();
   }
 
   private async fetchRecord(): Promise<void> {
@@ -81,34 +79,39 @@ export class RunFollower {
   }
 
   private accept(newest: Execution): void {
+    if (this.aborter.signal.aborted) return;
     const isOther = newest.id !== this.execution?.id || newest.attempt !== this.execution.attempt;
     const hasEnded = isEnded(newest.status) && this.execution !== null && !isEnded(this.execution.status);
     if (isOther || hasEnded) this.known = null;
     this.execution = newest;
     this.say();
-    clearInterval(this.timer);
-    // A long cell prints without any event.
-    if (!isEnded(newest.status)) this.timer = setInterval(() => this.cells.want(), CELLS_MS);
     if (!this.known) this.cells.want();
+    if (isEnded(newest.status)) {
+      clearInterval(this.timer);
+      this.timer = undefined;
+    } else {
+      // A long cell prints without any event.
+      this.timer ??= setInterval(() => this.isShown() && this.cells.want(), CELLS_MS);
+    }
   }
 
   private async fetchCells(): Promise<void> {
     const { execution, api, aborter } = this;
     if (!execution?.started_at) return;
     const known = await fetchCells(api, execution.id, this.known, aborter.signal).catch(() => null);
-    if (!known || this.execution?.id !== execution.id || this.execution.status !== execution.status) return;
+    if (!known || known === this.known) return;
+    if (this.execution?.id !== execution.id || this.execution.status !== execution.status) return;
     this.known = known;
     this.say();
   }
 
   private say(): void {
     const { execution } = this;
-    if (execution && !this.aborter.signal.aborted)
-      this.tell({ execution, cells: withProgress(execution, this.known?.cells ?? []) });
+    if (execution) this.tell({ execution, cells: withProgress(execution, this.known?.cells ?? []) });
   }
 }
 
-/** The saved notebook is up to a second old; the record knows how many code cells are done. */
+/** The saved notebook may be older than the record, which knows how many code cells are done. */
 export function withProgress({ status, progress }: Execution, cells: readonly Cell[]): Cell[] {
   let at = -1;
   return cells.map((cell) => {

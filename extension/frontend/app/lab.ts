@@ -160,8 +160,9 @@ export async function mountActions(body: HTMLElement, host: Host): Promise<Actio
 export const followRuns = (
   host: Pick<Host, "baseUrl" | "eventsUrl">,
   flow: string,
+  isShown: () => boolean,
   tell: (state: RunState) => void,
-): RunFollower => new RunFollower(transportOf(host), flow, tell);
+): RunFollower => new RunFollower(transportOf(host), flow, isShown, tell);
 
 /** Call `tell` with the end and the questions of each of the user's own runs, also of those since `since`. */
 export function followOwnRuns(

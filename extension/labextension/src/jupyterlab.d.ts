@@ -245,6 +245,7 @@ declare module "@jupyterlab/docregistry" {
     readonly ready: Promise<void>;
     readonly contentsModel: { readonly last_modified: string } | null;
     readonly model: { readonly dirty: boolean };
+    readonly pathChanged: ISignal<unknown, string>;
     readonly saveState: ISignal<unknown, "started" | "completed" | "failed" | "completed manually">;
     save(): Promise<void>;
   }

@@ -44,7 +44,7 @@ export class NotebookRun extends Widget {
 
   constructor(
     private readonly tools: NotebookTools,
-    panel: NotebookPanel,
+    private readonly panel: NotebookPanel,
     private readonly context: Context,
   ) {
     super();
@@ -60,6 +60,7 @@ export class NotebookRun extends Widget {
       clearInterval(this.ticker);
       this.follower?.close();
     });
+    context.pathChanged.connect(() => this.look());
     void context.ready.then(() => this.look());
   }
 
@@ -67,15 +68,15 @@ export class NotebookRun extends Widget {
     return this.tools.server.flowOf(this.context.localPath);
   }
 
-  /** Look for a run that is on, or has ended since the notebook was last saved. */
-  private async look(): Promise<void> {
-    const { server } = this.tools;
-    const { flow } = this;
+  /** Follow the runs of this flow, wherever they start. One that has ended is shown if that was after the last save. */
+  private look(): void {
+    this.follower?.close();
+    this.follower = null;
+    this.state = null;
     this.since = this.context.contentsModel?.last_modified ?? "";
+    this.marks.show(null);
     this.draw();
-    if (!flow || server.problem) return;
-    const newest = await server.newestRun(flow);
-    if (newest && this.isNews(newest)) await this.follow();
+    if (!this.tools.server.problem) this.follow().catch(() => {}); // the button says why
   }
 
   private isNews(execution: Execution): boolean {
@@ -85,11 +86,11 @@ export class NotebookRun extends Widget {
 
   private async follow(): Promise<RunFollower | null> {
     const { server } = this.tools;
-    const { flow } = this;
-    if (!flow || this.follower) return this.follower;
+    if (!this.flow) return null;
     const frontEnd = await server.frontEnd();
-    if (this.isDisposed) return null;
-    this.follower ??= frontEnd.followRuns(server, flow, (state) => this.take(state));
+    if (!this.flow || this.isDisposed) return null; // the file was moved, or closed
+    const isShown = () => this.panel.isVisible && !document.hidden;
+    this.follower ??= frontEnd.followRuns(server, this.flow, isShown, (state) => this.take(state));
     return this.follower;
   }
 

@@ -4,7 +4,6 @@ import { PageConfig } from "@jupyterlab/coreutils";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import type * as Lab from "../../frontend/app/lab";
 import type { Actions } from "../../frontend/app/lab";
-import type { RunState } from "../../frontend/app/lab-run";
 import type { FileCell } from "./cells";
 import { hostOf, type Desk } from "./desk";
 
@@ -72,13 +71,6 @@ export class Server {
     const frontEnd = await this.frontEnd();
     this.acting ??= frontEnd.mountActions(document.body, hostOf(this, desk));
     return this.acting;
-  }
-
-  /** The newest run of a flow, null if there is none or the server does not answer. */
-  async newestRun(flow: string): Promise<RunState["execution"] | null> {
-    const query = new URLSearchParams({ flow_name: flow, limit: "5" });
-    const page = (await this.get(`execution?${query}`).catch(() => null)) as { items: RunState["execution"][] } | null;
-    return page?.items.find(({ type }) => type === "FLOW") ?? null;
   }
 
   /** The cells of the executed notebook of a run. */
