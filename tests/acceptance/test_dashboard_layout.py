@@ -98,6 +98,10 @@ def test_children_are_below_their_parent_in_the_list_by_mouse_and_keyboard(show:
     expect(row(page, "middle")).to_have_attribute("aria-level", "2")
     middle = api.executions(ExecutionFilter(parent_id=top.id)).items[0].id
     expect(row(page, "middle")).not_to_have_attribute("aria-expanded", "false")
+    page.reload(wait_until="commit")
+    ready(page)
+    expect(names.nth(1)).to_have_text("middle")
+    expect(toggle).to_have_attribute("aria-expanded", "true")
     api.start_execution(StartExecution(flow_name="child", name="beside", delay_seconds=1e6))
     expect(names.first).to_have_text("beside")
 
@@ -119,6 +123,10 @@ def test_children_are_below_their_parent_in_the_list_by_mouse_and_keyboard(show:
     until(lambda: api.execution(top.id).is_ended, seconds=60)
     api.delete_execution(top.id)
     expect(page.locator("[aria-level='1']").filter(has_text="middle")).to_be_visible()
+    page.reload(wait_until="commit")
+    ready(page)
+    expect(toggle).to_have_count(0)
+    expect(page.get_by_role("alert")).to_have_count(0)
     page = show("executions?status=ENDED_CANCELLED&q=middle")
     expect(names).to_have_text(["middle"])
     assert api.execution(middle).parent_id is None
@@ -157,6 +165,10 @@ def test_flows_are_listed_by_folder_and_the_address_has_it(show: Open) -> None:
     expect(heading).to_have_attribute("aria-expanded", "true")
     expect(row(page, "flow 07")).to_have_attribute("aria-level", "2")
     heading.get_by_role("button").click()
+    expect(heading).to_have_attribute("aria-expanded", "false")
+    expect(row(page, "flow 07")).to_have_count(0)
+    page.reload(wait_until="commit")
+    ready(page)
     expect(heading).to_have_attribute("aria-expanded", "false")
     expect(row(page, "flow 07")).to_have_count(0)
     page.get_by_label("Select all").check()

@@ -3,9 +3,12 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Execution, Page } from "../../api/types";
 import { useApp, useExecutionNews } from "../../app/context";
+import { KeptSet } from "../../app/kept";
 import { merged, rowsOf, type Rows } from "./rows";
 
 const PAGE = 100;
+/** Ids of open rows. Each of them takes a request when the list is shown again. */
+const opened = new KeptSet("cloudo-open-executions", 20);
 
 /** A row of the list. */
 export interface Node {
@@ -46,7 +49,7 @@ export interface Tree {
   toggle: (id: string) => void;
 }
 
-/** Return the tree of `rows`, kept up to date. All rows are closed at first. */
+/** Return the tree of `rows`, kept up to date. At first, the rows are open that the reader has left open. */
 export function useTree(rows: readonly Execution[] | null): Tree {
   const { api, live, notices } = useApp();
   const [open, setOpen] = useState<Branches>(new Map());
@@ -62,9 +65,12 @@ export function useTree(rows: readonly Execution[] | null): Tree {
       return new Map(branches).set(id, rowsOf([...page.items, ...known.byId.values()], page.next, "oldest"));
     });
   };
-  const close = (id: string) => setOpen((branches) => new Map([...branches].filter(([one]) => one !== id)));
-  const toggle = (id: string) => {
-    if (latest.current.has(id)) return close(id);
+  const close = (id: string) => {
+    opened.remove(id);
+    setOpen((branches) => new Map([...branches].filter(([one]) => one !== id)));
+  };
+  const show = (id: string) => {
+    opened.add(id);
     // It is open before its children come, so that no news about them is lost.
     setOpen((branches) => new Map(branches).set(id, rowsOf([], null, "oldest")));
     load(id).catch((error: unknown) => {
@@ -72,6 +78,7 @@ export function useTree(rows: readonly Execution[] | null): Tree {
       notices.fail("act", error);
     });
   };
+  const toggle = (id: string) => (latest.current.has(id) ? close(id) : show(id));
   useExecutionNews((changed, deleted) => {
     const grown = ([id, branch]: [string, Rows]): [string, Rows] => {
       const ours = changed.filter(({ parent_id }) => parent_id === id || branch.byId.has(parent_id ?? ""));
@@ -84,5 +91,6 @@ export function useTree(rows: readonly Execution[] | null): Tree {
     [live],
   );
   const nodes = useMemo(() => rows && planted(rows, open), [rows, open]);
+  useEffect(() => nodes?.forEach(({ row: { id }, isOpen }) => isOpen === false && opened.has(id) && show(id)), [nodes]);
   return { nodes, toggle };
 }

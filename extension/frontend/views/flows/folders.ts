@@ -1,7 +1,7 @@
 /** The list of flows by folder: a heading for each folder, which hides and shows the flows in it. */
 
-import { signal } from "@preact/signals";
 import type { Flow } from "../../api/types";
+import { KeptSet } from "../../app/kept";
 
 /** The heading of a folder. */
 export interface Folder {
@@ -19,14 +19,8 @@ export const isFolder = (line: Line): line is Folder => "folder" in line;
 /** The folder of a flow; empty for a flow in none. */
 export const folderOf = ({ name }: Pick<Flow, "name">): string => name.slice(0, Math.max(0, name.lastIndexOf("/")));
 
-/** Folders whose flows are hidden. It stays while the reader moves between views. */
-export const closedFolders = signal<ReadonlySet<string>>(new Set());
-
-export function toggleFolder(folder: string): void {
-  const closed = new Set(closedFolders.peek());
-  if (!closed.delete(folder)) closed.add(folder);
-  closedFolders.value = closed;
-}
+/** Folders whose flows are hidden. */
+export const closedFolders = new KeptSet("cloudo-closed-folders", 1_000);
 
 /** Return flows by folder, in their order, below a heading each. Those in no folder come first, without a heading. */
 export function inFolders(flows: readonly Flow[], closed: ReadonlySet<string>): Line[] {

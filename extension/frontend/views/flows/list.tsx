@@ -17,7 +17,7 @@ import { OpenMessages } from "../messages/open";
 import { Activities, ActivityContext, medianOf, useRecent } from "./activity";
 import { newFlow, show } from "./files";
 import { KindChips, isFiltered, matches } from "./filters";
-import { closedFolders, folderOf, inFolders, isFolder, toggleFolder, type Line } from "./folders";
+import { closedFolders, folderOf, inFolders, isFolder, type Folder, type Line } from "./folders";
 import { customise, PLANNERS, plan, restoreShipped } from "./planners";
 import { useFlows } from "./rows";
 import { play, playWithInputs } from "./run";
@@ -131,8 +131,10 @@ const lineColumns = columns as unknown as Column<Line>[];
 const TREE = {
   depthOf: (line: Line) => (!isFolder(line) && folderOf(line) ? 1 : 0),
   isOpen: (line: Line) => (isFolder(line) ? line.isOpen : null),
-  toggle: (line: Line) => isFolder(line) && toggleFolder(line.folder),
+  toggle: (line: Line) => isFolder(line) && toggle(line),
 };
+
+const toggle = ({ folder, isOpen }: Folder) => (isOpen ? closedFolders.add(folder) : closedFolders.remove(folder));
 
 const headingOf = (line: Line) =>
   isFolder(line) ? (
@@ -166,7 +168,7 @@ export function FlowList() {
   );
   // With a filter, or in another order, flows of all folders are compared.
   const hasFolders = sort.name === "name" && !isFiltered(query) && matching.some(folderOf);
-  const closed = closedFolders.value;
+  const closed = closedFolders.names.value;
   const lines = useMemo(() => (hasFolders ? inFolders(matching, closed) : matching), [matching, hasFolders, closed]);
   const activities = useMemo(() => new Activities(api), [api]);
   useExecutionNews((changed, deleted) => activities.take(changed, deleted));
