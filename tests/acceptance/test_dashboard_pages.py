@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 from pathlib import Path
 
@@ -225,7 +226,16 @@ def test_own_settings_are_read_and_written_as_yaml(show: Open, api: Client) -> N
 
 def test_the_queue_is_paused_and_resumed(show: Open, api: Client, context: BrowserContext) -> None:
     page = show("workers")
-    expect(page.get_by_role("region", name="Table of workers").locator("tbody tr")).to_have_count(1)
+    worker = page.get_by_role("region", name="Table of workers").locator("tbody tr")
+    expect(worker).to_have_count(1)
+    expect(worker).to_contain_text(f"{socket.gethostname()}, process ")
+    expect(worker).to_contain_text("Idle")
+    endless = "import time\nwhile True: time.sleep(0.05)"
+    busy = api.start_execution(StartExecution(script=endless, name="the long one"))
+    expect(worker.get_by_role("link")).to_have_text("the long one", timeout=RUN)
+    expect(worker.get_by_role("link")).to_have_attribute("href", re.compile(busy.id))
+    api.cancel_execution(busy.id)
+    expect(worker).to_contain_text("Idle", timeout=RUN)
     button(page, "Pause the queue").click()
     expect(button(page, "Resume the queue")).to_be_visible()
     started = api.start_execution(StartExecution(flow_name="people/greet", inputs={"name": "later"}))

@@ -1,11 +1,30 @@
 /** The workers that run executions, and the queue in front of them. */
 
-import type { Page, QueueState, Worker } from "../../api/types";
+import type { Api } from "../../api/client";
+import type { Execution, Page, QueueState, Worker } from "../../api/types";
 import { useApp } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { Button, Empty, Heading, Link, Panel, Skeleton } from "../../ui/controls";
-import { Time } from "../../ui/marks";
-import { count } from "../../ui/words";
+import { Duration, Time } from "../../ui/marks";
+import { count, cut } from "../../ui/words";
+
+/** Executions shown of each worker, and of all. */
+const MAX_OF_WORKER = 8;
+const MAX_SHOWN = 100;
+
+interface State {
+  workers: readonly Worker[];
+  /** What they run, by id. An execution that the reader may not see is missing. */
+  executions: ReadonlyMap<string, Execution>;
+}
+
+async function fetchState(api: Api, signal: AbortSignal): Promise<State> {
+  const workers = (await api.get<Page<Worker>>("worker", {}, signal)).items;
+  const ids = workers.flatMap(({ running }) => running.slice(0, MAX_OF_WORKER)).slice(0, MAX_SHOWN);
+  if (ids.length === 0) return { workers, executions: new Map() };
+  const { items } = await api.get<Page<Execution>>("execution", { ids, limit: MAX_SHOWN }, signal);
+  return { workers, executions: new Map(items.map((one) => [one.id, one])) };
+}
 
 export function Workers() {
   const { api, notices } = useApp();
@@ -14,7 +33,7 @@ export function Workers() {
     paceMs: 1_000,
     everyMs: 5_000,
   };
-  const workers = useResource<Page<Worker>>("workers", (signal) => api.get("worker", {}, signal), options);
+  const workers = useResource<State>("workers", (signal) => fetchState(api, signal), options);
   const queue = useResource<QueueState>("queue", (signal) => api.get("queue", {}, signal), options);
   const isPaused = queue.value?.paused ?? false;
   const turn = async () => {
@@ -45,7 +64,7 @@ export function Workers() {
             : "Workers start pending executions as soon as they have a free slot."}
         </p>
       </Panel>
-      <Panel title="Workers" count={workers.value?.items.length}>
+      <Panel title="Workers" count={workers.value?.workers.length}>
         {workers.value === null ? (
           workers.error ? (
             <p>{workers.error.message}</p>
@@ -53,14 +72,14 @@ export function Workers() {
             <Skeleton lines={2} />
           )
         ) : (
-          <WorkerTable workers={workers.value.items} />
+          <WorkerTable {...workers.value} />
         )}
       </Panel>
     </section>
   );
 }
 
-function WorkerTable({ workers }: { workers: readonly Worker[] }) {
+function WorkerTable({ workers, executions }: State) {
   if (workers.length === 0) {
     return (
       <Empty title="No worker is running">
@@ -75,7 +94,7 @@ function WorkerTable({ workers }: { workers: readonly Worker[] }) {
       <table class="cloudo-simple">
         <thead>
           <tr>
-            {["Worker", "Host", "Process", "Started", "Last heartbeat", "Running"].map((word) => (
+            {["Worker", "Started", "Last heartbeat", "Running"].map((word) => (
               <th key={word} scope="col">
                 {word}
               </th>
@@ -85,24 +104,49 @@ function WorkerTable({ workers }: { workers: readonly Worker[] }) {
         <tbody>
           {workers.map((worker) => (
             <tr key={worker.id}>
-              <td>{worker.name}</td>
-              <td>{worker.host}</td>
-              <td>{worker.pid}</td>
+              <td class="cloudo-why">
+                <strong>{worker.host}</strong>, process {worker.pid}
+                <div class="cloudo-path">{worker.id}</div>
+              </td>
               <td>
                 <Time at={worker.started_at} />
               </td>
               <td>{count(Math.round(worker.lease_age_seconds), "second")} ago</td>
               <td class="cloudo-why">
-                {worker.running.slice(0, 8).map((id) => (
-                  <Link key={id} view="execution" id={id}>
-                    {id.slice(0, 8)}{" "}
-                  </Link>
-                ))}
+                <Running ids={worker.running} executions={executions} />
               </td>
             </tr>
           ))}
         </tbody>
       </table>
     </div>
+  );
+}
+
+function Running({ ids, executions }: { ids: readonly string[]; executions: ReadonlyMap<string, Execution> }) {
+  if (ids.length === 0) return <span class="cloudo-muted">Idle</span>;
+  return (
+    <>
+      {ids.slice(0, MAX_OF_WORKER).map((id) => {
+        const execution = executions.get(id);
+        return (
+          <div key={id}>
+            <Link view="execution" id={id}>
+              {execution ? cut(execution.name, 80) : id}
+            </Link>{" "}
+            {execution && (
+              <span class="cloudo-muted">
+                <Duration of={execution} />
+              </span>
+            )}
+          </div>
+        );
+      })}
+      {ids.length > MAX_OF_WORKER && (
+        <Link view="executions" query={{ status: "RUNNING" }}>
+          {`and ${ids.length - MAX_OF_WORKER} more`}
+        </Link>
+      )}
+    </>
   );
 }
