@@ -42,16 +42,6 @@ const columnsWith = (histories: () => Known): Column<Schedule>[] => [
     sortBy: ({ name }) => name.toLowerCase(),
   },
   {
-    name: "flow",
-    label: "Flow",
-    cell: ({ name, flow_name }) => (
-      <div class={name === flow_name ? "cloudo-path cloudo-same" : "cloudo-path"}>
-        <Breakable text={flow_name} />
-      </div>
-    ),
-    sortBy: ({ flow_name }) => flow_name.toLowerCase(),
-  },
-  {
     name: "when",
     label: "When",
     cell: ({ description, timezone }) => (
@@ -76,12 +66,15 @@ const columnsWith = (histories: () => Known): Column<Schedule>[] => [
   { name: "by", label: "By", cell: ({ user_name }) => user_name },
 ];
 
-function NameCell({ schedule: { id, name, state_reason } }: { schedule: Schedule }) {
+function NameCell({ schedule: { id, name, flow_name, state_reason } }: { schedule: Schedule }) {
   return (
     <>
       <Link view="schedule" id={id} class="cloudo-title cloudo-plain-link">
         {cut(name)}
       </Link>
+      <div class="cloudo-path" hidden={name === flow_name}>
+        <Breakable text={flow_name} />
+      </div>
       {state_reason && <div class="cloudo-note">{cut(state_reason)}</div>}
     </>
   );
