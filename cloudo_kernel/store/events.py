@@ -20,9 +20,6 @@ _INSERT = BulkStatement(insert(events))
 _AFTER = select(events).where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("most"))
 _NEWEST_ID = select(func.coalesce(func.max(events.c.id), 0))
 
-#: Poll interval for commits of other processes. Commits of this process wake the tail at once.
-_POLL_INTERVAL_SECONDS = 0.05
-
 
 def event_row(
     event_type: str,
@@ -122,6 +119,7 @@ class EventListener:
             self._listeners[key] = listener
             if not self._is_started:
                 self.loop.start()
+                self._database.listen()
                 self._is_started = True
 
         def remove() -> None:
@@ -151,7 +149,7 @@ class EventListener:
         if self._untold:
             self._call_listeners()
         self._database.probe()
-        return _POLL_INTERVAL_SECONDS
+        return self._database.poll_seconds  # commits of this process wake it at once
 
     def _call_listeners(self) -> None:
         with self._lock:

@@ -150,10 +150,10 @@ def test_a_store_is_copied_from_sqlite(
 def test_a_lost_connection_is_an_error_until_there_is_one_again(store: Store, postgresql_databases: Databases) -> None:
     name = store._database._url.database
     store.settings.save("x", 1, user_name="ada")
-    postgresql_databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
 
     def write_without_connection() -> None:
         with store._database.write() as connection:
+            postgresql_databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
             postgresql_databases.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
             connection.exec_driver_sql("SELECT 1")
 
@@ -165,6 +165,32 @@ def test_a_lost_connection_is_an_error_until_there_is_one_again(store: Store, po
     postgresql_databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     store.settings.save("x", 3, user_name="ada")
     assert (store.settings.get("x").value, store.trouble) == (3, None)
+
+
+@pytest.mark.db("postgresql")
+def test_a_write_of_another_process_is_noticed_without_a_poll_and_with_one_if_its_signal_is_lost(
+    store: Store, new: Callable[..., NewExecution], postgresql_databases: Databases
+) -> None:
+    url, noticed = store._database._url, threading.Event()
+    with closing(Store.open(url.render_as_string(hide_password=False))) as other:
+
+        def write() -> None:
+            noticed.clear()
+            other.executions.insert(new())
+            assert noticed.wait(20)
+
+        store._database.poll_seconds = 3600
+        store.tail.add_listener(noticed.set)
+        assert noticed.wait(20)  # the first look
+        write()
+        listening = f"datname = '{url.database}' AND query ~ '^(LISTEN|NOTIFY)'"
+        postgresql_databases.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {listening}")
+        write()
+        assert other._database._signals is not None
+        other._database._signals.close()
+        store._database.poll_seconds = 0.05
+        store.tail.loop.wake()
+        write()
 
 
 @pytest.mark.db("postgresql")

@@ -74,8 +74,11 @@ class Database:
         self._readers = Readers(self.engine)
         self._reading = self.engine if self._is_sqlite else server.reading(self.engine)
         self._counter = ChangeCounter(self.engine)
-        #: Called after each commit of a write transaction.
+        #: Called after each write transaction of this process, and in PostgreSQL after those of others.
         self.on_commit: Callable[[], None] = lambda: None
+        self._signals = None if self._is_sqlite else server.Signals(self.engine, self._note_commit)
+        #: Poll interval for commits of other processes. SQLite is asked for one number.
+        self.poll_seconds = 0.05 if self._is_sqlite else 1.0
         #: The connection of this thread's `together` block.
         self._joint = threading.local()
         # It also queues the threads of this process, because SQLite's own waiting sleeps and is not fair.
@@ -83,7 +86,7 @@ class Database:
             self.engine,
             self._guard,
             timeout_seconds=LOCK_SECONDS,
-            on_commit=lambda: self.on_commit(),  # noqa: PLW0108 -- it is set later
+            on_commit=self._note_commit,
         )
         self._is_migrated = False
         #: Why the last `read` and the last `write` failed, in text that is safe to show to anyone.
@@ -111,14 +114,17 @@ class Database:
                 yield joint
             return
         with self._explained("write"):
-            if self._is_sqlite:
+            if self._signals is None:
                 with self._group_commit.transaction() as connection:
                     yield connection
-            else:
+                return
+            try:
                 with self.engine.begin() as connection:
                     if self._is_migrated and (found := server.begin_write(connection)) != migrations.NEWEST:
                         raise migrations.unknown(found)
                     yield connection
+            finally:  # also after a rollback: events of other writes may have waited for the end of this one
+                self._signals.send()
                 self.on_commit()
 
     @contextmanager
@@ -134,6 +140,9 @@ class Database:
                 yield
             finally:
                 del self._joint.connection
+
+    def _note_commit(self) -> None:
+        self.on_commit()
 
     def _explained_clock(self) -> datetime:
         with self._explained("clock"):  # it may know the time without a connection
@@ -169,6 +178,11 @@ class Database:
             return None
         with self._explained("read"):
             return self._counter.read()
+
+    def listen(self) -> None:
+        """Have `on_commit` called soon after commits of other processes. SQLite cannot, so callers also poll."""
+        if self._signals is not None:
+            self._signals.listen()
 
     def settled_event(self) -> int | None:
         """Return an event id up to which no event can appear any more, None if that is any that can be read."""
@@ -219,6 +233,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        if self._signals is not None:
+            self._signals.close()
         self._counter.close()
         self._readers.close()
         self._group_commit.close()

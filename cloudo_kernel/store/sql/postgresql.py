@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.processes.loop import Loop
 from cloudo_kernel.store.sql.causes import LOCK_SECONDS
+
+if TYPE_CHECKING:
+    import psycopg
 
 #: Seconds to wait for a connection to the server.
 _CONNECT_SECONDS: Final = 10
@@ -20,6 +29,14 @@ _MAX_CLOCK_AGE_SECONDS: Final = 10.0
 #: Connections that stay open, and those added while many threads are busy. A server has 100 by default.
 _POOL_SIZE: Final = 5
 _MAX_OVERFLOW: Final = 10
+
+#: Seconds between two signals of a process. Hundreds of commits a second need no signal each.
+_SIGNAL_INTERVAL_SECONDS: Final = 0.005
+#: Seconds until the thread of signals reports a turn, see `Loop`.
+_SIGNAL_WAIT_SECONDS: Final = 10.0
+#: Does not wait for the disk: a signal may be lost.
+_LISTEN: Final = ("SET synchronous_commit = off", "LISTEN cloudo")
+_NOTIFY: Final = "NOTIFY cloudo"
 
 #: Indexes the words that searches look into; ILIKE uses it for three letters and more.
 _SEARCH_INDEX: Final = "CREATE INDEX ix_executions_texts ON executions USING gin ({})"
@@ -115,6 +132,92 @@ class ServerClock:
                 raise
         else:
             self._known = moment.astimezone(UTC), (before + time.monotonic()) / 2
+
+
+class Signals:
+    """Tells the other processes of a store about writes, and calls `on_signal` after theirs.
+
+    A signal may be lost, so its receivers also poll. It has a transaction of its own, after the write: in PostgreSQL
+    transactions that notify commit one after another, and each would wait for the disk alone.
+    """
+
+    def __init__(self, engine: Engine, on_signal: Callable[[], None]) -> None:
+        self._engine = engine
+        self._on_signal = on_signal
+        self._connection: psycopg.Connection | None = None
+        self._has_news = False
+        #: The thread waits for the first one and for the connection. A write to the second one wakes it.
+        self._bell, self._bell_push = socket.socketpair()
+        self._bell_push.setblocking(False)
+        self._loop = Loop("signals", self._exchange)
+        self._lock = threading.Lock()
+        self._is_started = self._is_closing = False
+
+    def listen(self) -> None:
+        """Start the thread that sends and receives."""
+        with self._lock:
+            if not (self._is_started or self._is_closing):
+                self._is_started = True
+                self._loop.start()
+
+    def send(self) -> None:
+        """Tell the other processes soon."""
+        if not self._has_news:
+            self._has_news = True
+            self._ring()
+        self.listen()
+
+    def close(self) -> None:
+        """Send what is left, and close the connection."""
+        with self._lock:
+            self._is_closing = True
+        self._ring()
+        self._loop.stop()
+        self._disconnect()
+        self._bell.close()
+        self._bell_push.close()
+
+    def _ring(self) -> None:
+        with suppress(OSError):  # full, so the thread wakes anyway, or closed
+            self._bell_push.send(b"!")
+
+    def _exchange(self) -> float:
+        import psycopg
+
+        try:
+            connection = self._connection or self._connect()
+            seconds = 0.0 if self._has_news else _SIGNAL_WAIT_SECONDS
+            is_rung = self._bell in wait([connection.fileno(), self._bell], seconds)
+            if is_rung and not self._is_closing:
+                self._bell.recv(4096)
+            if self._has_news:
+                self._has_news = False  # first: a write from here on needs another signal
+                connection.execute(_NOTIFY)
+            senders = {signal.pid for signal in connection.notifies(timeout=0)}
+            if senders - {connection.info.backend_pid}:
+                self._on_signal()
+        except (psycopg.Error, SQLAlchemyError) as error:
+            self._disconnect()
+            self._has_news = True  # the last signal may be lost
+            failure = Unavailable("Signals of other processes are not received.")
+            failure.is_logged = True  # whoever uses the store meanwhile logs the cause
+            raise failure from error
+        return _SIGNAL_INTERVAL_SECONDS
+
+    def _connect(self) -> psycopg.Connection:
+        pooled = self._engine.raw_connection()
+        connection = self._connection = cast("psycopg.Connection", pooled.driver_connection)
+        pooled.detach()
+        connection.autocommit = True
+        for statement in _LISTEN:
+            connection.execute(statement)
+        self._on_signal()  # there may have been some before
+        return connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 def begin_write(connection: Connection) -> str | None:
