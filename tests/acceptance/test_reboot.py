@@ -61,6 +61,15 @@ def workspace(tmp_path: Path) -> Workspace:
 def test_a_reboot_in_every_kind_of_wait_loses_and_doubles_nothing(
     api: Service, workspace: Workspace, linger: str, how: str
 ) -> None:
+    reboot(api, workspace, linger, how)
+
+
+@pytest.mark.db("postgresql")
+def test_nor_does_one_with_the_store_in_postgresql(api: Service, workspace: Workspace) -> None:
+    reboot(api, workspace, "0.2", "killed")
+
+
+def reboot(api: Service, workspace: Workspace, linger: str, how: str) -> None:
     api.save_setting("client.execution.max_running", 20)
     first = start_worker(workspace.root, "--linger", linger)
     try:

@@ -9,6 +9,8 @@ from cloudo_kernel.service import Service
 from cloudo_kernel.workspace.layout import Workspace
 from tests.acceptance.durable.flows import MORTAL, Start, ended, texts
 
+pytestmark = pytest.mark.db
+
 
 @pytest.mark.usefixtures("worker")
 def test_a_kernel_that_dies_is_followed_by_a_replay(api: Service, workspace: Workspace, start: Start) -> None:

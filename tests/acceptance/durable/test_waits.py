@@ -19,6 +19,8 @@ from tests.flows import write_flow
 from tests.server import until
 from tests.workers import end_worker, processes, start_worker
 
+pytestmark = pytest.mark.db
+
 
 @pytest.mark.usefixtures("worker")
 def test_a_flow_that_waits_long_needs_no_process_and_goes_on_where_it_was(
