@@ -48,7 +48,11 @@ class CellOutput(Record):
     )
     text: str | None = Field(default=None, description="The text of a stream, or the traceback of an error.")
     data: dict[str, Any] | None = Field(default=None, description="MIME bundle of a display or a result.")
-    is_cut: bool = Field(default=False, description="Whether something is left out: text, or parts of the bundle.")
+    is_cut: bool = Field(
+        default=False,
+        description="Whether something is left out: the end of a text (its beginning while the cell runs), or parts of "
+        "the bundle.",
+    )
 
 
 class Cell(Record):

@@ -98,8 +98,9 @@ def _page_of(path: Path, *, first: int, is_ended: bool) -> ExecutionCells:
             continue
         if len(cells) >= MAX_PAGE_CELLS or size >= MAX_PAGE_BYTES:
             return ExecutionCells(version=version, cells=tuple(cells), next=index)
-        bounds = _Bounds()
-        cells.append(_cell(index, raw, bounds, is_ended=is_ended))
+        status = _status(raw, is_ended=is_ended)
+        bounds = _Bounds(is_end_kept=status is CellStatus.RUNNING)
+        cells.append(_cell(index, raw, bounds, status))
         size += len(cells[-1].source) + bounds.used
     return ExecutionCells(version=version, cells=tuple(cells))
 
@@ -169,7 +170,9 @@ def source_of(raw: Mapping[str, Any]) -> str:
 class _Bounds:
     """What the outputs of one cell may still have."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_end_kept: bool = False) -> None:
+        #: Whether the beginning of a text is left out, rather than its end.
+        self.is_end_kept = is_end_kept
         self.text = MAX_TEXT
         self.images = MAX_IMAGE_BYTES
 
@@ -179,8 +182,8 @@ class _Bounds:
         return MAX_TEXT - self.text + MAX_IMAGE_BYTES - self.images
 
     def take_text(self, text: str) -> tuple[str, bool]:
-        """Return the beginning of a text that fits, and whether it is cut."""
-        shown = text[: self.text]
+        """Return the part of a text that fits, and whether it is cut."""
+        shown = text[max(0, len(text) - self.text) :] if self.is_end_kept else text[: self.text]
         self.text -= len(shown)
         return shown, len(shown) < len(text)
 
@@ -195,7 +198,7 @@ class _Bounds:
         return True
 
 
-def _cell(index: int, raw: JsonObject, bounds: _Bounds, *, is_ended: bool) -> Cell:
+def _cell(index: int, raw: JsonObject, bounds: _Bounds, status: CellStatus) -> Cell:
     started_at, ended_at = _times(raw)
     source = source_of(raw)
     return Cell(
@@ -204,12 +207,19 @@ def _cell(index: int, raw: JsonObject, bounds: _Bounds, *, is_ended: bool) -> Ce
         type=_CELL_TYPES.get(str(raw.get("cell_type")), CellType.RAW),
         source=source[:MAX_TEXT],
         is_source_cut=len(source) > MAX_TEXT,
-        status=_status(raw, is_ended=is_ended),
+        status=status,
         execution_count=raw.get("execution_count"),
         started_at=started_at,
         ended_at=ended_at,
-        outputs=tuple(_output(one, bounds) for one in raw.get("outputs", ()) if one.get("output_type") in _TYPES),
+        outputs=_outputs(raw, bounds),
     )
+
+
+def _outputs(raw: JsonObject, bounds: _Bounds) -> tuple[CellOutput, ...]:
+    """Return the outputs of a cell in order, within the bounds: the first ones, or the last ones."""
+    given = [one for one in raw.get("outputs", ()) if one.get("output_type") in _TYPES]
+    step = -1 if bounds.is_end_kept else 1
+    return tuple(_output(one, bounds) for one in given[::step])[::step]
 
 
 def _status(raw: JsonObject, *, is_ended: bool) -> CellStatus:

@@ -24,6 +24,21 @@ expect.set_options(timeout=20_000)
 #: Chromium's throttle: a round trip of 400 ms, 50 kB in a second.
 SLOW = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
 WAIT = "import pathlib, time\nprint('in step {0}')\nwhile not pathlib.Path('go{0}').exists(): time.sleep(0.05)"
+PRINTING = """
+import pathlib, time
+for n in range(300): print('line', n)
+for part in ('more', 'rest'):
+    while not pathlib.Path(part).exists(): time.sleep(0.05)
+    for n in range(100): print(part, n, flush=True)
+while not pathlib.Path('enough').exists(): time.sleep(0.05)
+"""
+#: Whether the end of the current cell is in view in the list of cells.
+AT_NEWEST = """() => {
+    const list = document.querySelector('.cloudo-cells'), cell = list?.querySelector('[aria-current]');
+    if (!cell) return false;
+    const box = list.getBoundingClientRect(), end = cell.getBoundingClientRect().bottom;
+    return end > box.top && end <= box.bottom;
+}"""
 LONG = "\n" + 60 * "# a long cell\n"
 DAY_MICROSECONDS = 86_400_000_000
 
@@ -35,6 +50,7 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "nightly", "1 / n", parameters="n: int = 0", metadata={"tags": ["night"]})
     write_flow(workspace, "daily", "1 / 0", metadata={"tags": ["day"]})
     write_flow(workspace, "steps", WAIT.format(1), LONG, LONG, WAIT.format(2), "print('done')")
+    write_flow(workspace, "printing", PRINTING, "print('a short notebook')")
     return serve(workspace)
 
 
@@ -169,3 +185,42 @@ def test_a_notebook_is_followed_cell_by_cell(show: Open, api: Client, server: Ru
     frame = page.frame_locator("iframe[title='Executed notebook']")
     page.locator(".cloudo-notebook").scroll_into_view_if_needed()
     expect(frame.get_by_text("done", exact=True)).to_be_visible(timeout=RUN)
+
+
+def test_the_newest_line_of_a_cell_is_in_view_unless_the_reader_has_scrolled_away(
+    show: Open, api: Client, server: RunningServer
+) -> None:
+    started = api.start_execution(StartExecution(flow_name="printing"))
+    page = show(f"executions/{started.id}")
+    current = page.locator(".cloudo-cell[aria-current=step]")
+    expect(current).to_contain_text("line 299", timeout=RUN)
+    page.wait_for_function(AT_NEWEST)
+    cells = page.get_by_role("list", name="Cells")
+    cells.evaluate("list => { list.scrollTop = 300 }")
+    Path(server.workspace, "flows", "more").touch()
+    expect(current).to_contain_text("more 99")
+    assert cells.evaluate("list => list.scrollTop") == 300
+    cells.evaluate("list => { list.scrollTop = list.scrollHeight }")
+    page.wait_for_function(AT_NEWEST)
+    Path(server.workspace, "flows", "rest").touch()
+    expect(current).to_contain_text("rest 99")
+    page.wait_for_function(AT_NEWEST)
+    Path(server.workspace, "flows", "enough").touch()
+    frame = page.locator("iframe[title='Executed notebook']")
+    expect(page.frame_locator("iframe[title='Executed notebook']").get_by_text("rest 99")).to_be_attached(timeout=RUN)
+    assert frame.evaluate("frame => frame.clientHeight / innerHeight") == pytest.approx(0.72, abs=0.01)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_frame_of_a_short_notebook_is_as_high_as_its_content(show: Open, api: Client, width: int) -> None:
+    page = show(f"executions/{run(api, 'ask', who='Ada')}")
+    page.set_viewport_size({"width": width, "height": 844})
+    page.reload(wait_until="commit")
+    page.locator(".cloudo-notebook").scroll_into_view_if_needed()
+    content = page.frame_locator("iframe[title='Executed notebook']").locator("main")
+    expect(content).to_contain_text("this.set_output")
+    inside = content.bounding_box()
+    frame = page.locator("iframe[title='Executed notebook']").bounding_box()
+    assert inside
+    assert frame
+    assert inside["height"] <= frame["height"] <= inside["height"] + 80

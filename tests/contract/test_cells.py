@@ -11,6 +11,7 @@ import pytest
 
 from cloudo_kernel import errors
 from cloudo_kernel.models import (
+    Cell,
     CellStatus,
     CellType,
     Execution,
@@ -72,18 +73,26 @@ def test_cells_have_their_states_times_and_outputs(end: End) -> None:
 
 
 def test_cells_are_live_while_the_execution_runs(end: End) -> None:
-    flow = end.flow("print('first')", "import time\nprint('second', flush=True)\nwhile True: time.sleep(0.1)", "3")
+    printing = "import time\nprint('x' * 150_000)\nprint('second', flush=True)\nwhile True: time.sleep(0.1)"
+    flow = end.flow("print('first')", printing, "3")
     started = end.api.start_execution(StartExecution(flow_name=flow))
     until(lambda: statuses(end.api.execution_cells(started.id)) == ["done", "running", "pending"])
-    until(lambda: end.api.execution_cells(started.id).cells[1].outputs != ())
+    until(lambda: "second" in _text(end.api.execution_cells(started.id).cells[1]))
     found = end.api.execution_cells(started.id)
-    assert found.cells[1].outputs[0].text == "second\n"
+    assert _text(found.cells[1]) == "x" * 99_992 + "\nsecond\n"
+    assert any(one.is_cut for one in found.cells[1].outputs)
     end.api.cancel_execution(started.id)
     end.api.wait(started.id, timeout=timedelta(seconds=60))
     last = end.api.execution_cells(started.id, after=found.version)
     assert last.version != found.version
     assert CellStatus.RUNNING not in {cell.status for cell in last.cells}
     assert last.cells[-1].status is CellStatus.SKIPPED
+    assert _text(last.cells[-2]).startswith("x" * 99_000)
+    assert "second" not in _text(last.cells[-2])
+
+
+def _text(cell: Cell) -> str:
+    return "".join(one.text or "" for one in cell.outputs if one.type is OutputType.STREAM)
 
 
 def test_an_execution_that_has_not_begun_has_no_cells(end: End) -> None:

@@ -1,6 +1,6 @@
 /** The cells of a notebook while it runs, and their outputs as text and images. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Api } from "../../api/client";
 import type { Cell, CellOutput, Execution, ExecutionCells } from "../../api/types";
 import { useApp } from "../../app/context";
@@ -74,12 +74,12 @@ export function Cells({ execution, onSave }: CellsProps) {
     },
   );
   useEffect(() => onSave?.(value?.version ?? ""), [value?.version]);
-  const list = useCurrentInView(value?.cells.find((cell) => cell.status === "running")?.index);
+  const { list, onScroll } = useNewestInView(value?.cells.find((cell) => cell.status === "running")?.index);
   if (error && !value) return <p class="cloudo-muted">{error.message}</p>;
   if (!value || value.cells.length === 0)
     return <p class="cloudo-muted">The notebook appears here when its first cells are done.</p>;
   return (
-    <ol ref={list} class="cloudo-cells" aria-label="Cells" tabIndex={0}>
+    <ol ref={list} class="cloudo-cells" aria-label="Cells" tabIndex={0} onScroll={onScroll}>
       {value.cells.slice(0, MAX_CELLS).map((cell) => (
         <CellBox key={cell.index} cell={cell} />
       ))}
@@ -88,16 +88,40 @@ export function Cells({ execution, onSave }: CellsProps) {
   );
 }
 
-/** Scroll a list to its current cell when that changes. Returns the reference for the list. */
-function useCurrentInView(index: number | undefined) {
+/** Pixels below a list at which the newest line still counts as in view for a reader who has scrolled. */
+const NEAR = 24;
+
+const currentIn = (list: HTMLElement): HTMLElement | null => list.querySelector<HTMLElement>("[aria-current]");
+
+/** Whether the end of a cell is in view in its list, or nearly. */
+function isEndInView(list: HTMLElement, cell: HTMLElement, near = 0): boolean {
+  const end = cell.offsetTop - list.offsetTop + cell.offsetHeight - list.scrollTop;
+  return end >= 0 && end <= list.clientHeight + near;
+}
+
+/** Scroll a list to the end of a cell; a short cell is below a part of the one before. */
+function showEnd(list: HTMLElement, cell: HTMLElement): void {
+  const top = cell.offsetTop - list.offsetTop;
+  // Not `scrollIntoView`: the page itself stays where the reader is.
+  list.scrollTop = Math.max(top - list.clientHeight / 4, top + cell.offsetHeight - list.clientHeight);
+}
+
+/** Keep the newest line of the current cell, which has this index, in view, unless the reader has scrolled away. */
+function useNewestInView(index: number | undefined) {
   const list = useRef<HTMLOListElement>(null);
-  useEffect(() => {
-    const box = list.current;
-    const cell = box?.querySelector<HTMLElement>("[aria-current]");
-    // Not `scrollIntoView`: the page itself stays where the reader is.
-    if (box && cell) box.scrollTop = cell.offsetTop - box.offsetTop - box.clientHeight / 4;
-  }, [index]);
-  return list;
+  const isFollowing = useRef(true);
+  const shown = useRef<number | undefined>(undefined);
+  useLayoutEffect(() => {
+    const cell = list.current && currentIn(list.current);
+    if (!list.current || !cell || !isFollowing.current) return;
+    if (shown.current !== index || !isEndInView(list.current, cell)) showEnd(list.current, cell);
+    shown.current = index;
+  });
+  const onScroll = ({ currentTarget }: { currentTarget: HTMLElement }) => {
+    const cell = currentIn(currentTarget);
+    if (cell) isFollowing.current = isEndInView(currentTarget, cell, NEAR);
+  };
+  return { list, onScroll };
 }
 
 /** The source of the cell that failed. */
@@ -135,7 +159,9 @@ function CellBox({ cell }: { cell: Cell }) {
           {source}
           {is_source_cut && "…"}
         </pre>
-        {outputs.length > 0 && <Outputs key={status} outputs={outputs} isOpen={isRunning || status === "failed"} />}
+        {outputs.length > 0 && (
+          <Outputs key={status} outputs={outputs} isOpen={isRunning || status === "failed"} isRunning={isRunning} />
+        )}
       </div>
     </li>
   );
@@ -148,33 +174,53 @@ function joined(outputs: readonly CellOutput[]): CellOutput[] {
   const found: CellOutput[] = [];
   for (const output of outputs) {
     const last = found.at(-1);
-    if (last?.type === "stream" && output.type === "stream" && last.name === output.name && !last.is_cut)
-      found[found.length - 1] = { ...output, text: `${last.text ?? ""}${output.text ?? ""}` };
+    if (last?.type === "stream" && output.type === "stream" && last.name === output.name)
+      found[found.length - 1] = {
+        ...output,
+        text: `${last.text ?? ""}${output.text ?? ""}`,
+        is_cut: last.is_cut || output.is_cut,
+      };
     else found.push(output);
   }
   return found;
 }
 
 /** The outputs of a cell. Long texts are folded, except while the cell runs and after it failed. */
-function Outputs({ outputs, isOpen }: { outputs: readonly CellOutput[]; isOpen: boolean }) {
+function Outputs({
+  outputs,
+  isOpen,
+  isRunning,
+}: {
+  outputs: readonly CellOutput[];
+  isOpen: boolean;
+  isRunning: boolean;
+}) {
   const lines = outputs.reduce((sum, one) => sum + textOf(one).trimEnd().split("\n").length, 0);
   return (
     <details class="cloudo-cell-outputs" open={isOpen || lines <= MAX_OPEN_LINES}>
       <summary>{`Output, ${count(lines, "line")}`}</summary>
       {joined(outputs).map((output, at) => (
-        <Output key={at} output={output} />
+        <Output key={at} output={output} isEndShown={isRunning} />
       ))}
     </details>
   );
 }
 
 /** An output as text or image. The notebook itself shows everything else. */
-export function Output({ output: { type, name, text, data, is_cut } }: { output: CellOutput }) {
+export function Output({
+  output: { type, name, text, data, is_cut },
+  isEndShown = false,
+}: {
+  output: CellOutput;
+  /** Whether the beginning of a long text is left out, rather than its end. */
+  isEndShown?: boolean;
+}) {
   const image = IMAGES.find((kind) => typeof data?.[kind] === "string");
   const plain = text ?? data?.["text/plain"];
   const other = Object.keys(data ?? {})[0];
   return (
     <div class="cloudo-cell-output" data-output={type === "error" || name === "stderr" ? "error" : undefined}>
+      {is_cut && isEndShown && <p class="cloudo-muted">Only the end of this output is shown while the cell runs.</p>}
       {image ? (
         <img
           src={`data:${image};base64,${String(data?.[image]).replaceAll("\n", "")}`}
@@ -185,7 +231,9 @@ export function Output({ output: { type, name, text, data, is_cut } }: { output:
       ) : (
         <p class="cloudo-muted">{other ? `An output of type ${other}. ` : "An output. "}Open the notebook to see it.</p>
       )}
-      {is_cut && <p class="cloudo-muted">This output is shortened. Open the notebook to see all of it.</p>}
+      {is_cut && !isEndShown && (
+        <p class="cloudo-muted">This output is shortened. Open the notebook to see all of it.</p>
+      )}
     </div>
   );
 }

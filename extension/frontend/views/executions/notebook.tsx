@@ -5,13 +5,14 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ApiError } from "../../api/client";
-import type { Execution } from "../../api/types";
+import type { Execution, ExecutionCells } from "../../api/types";
 import { useApp } from "../../app/context";
 import { useResource } from "../../app/resource";
 import { Button, Panel } from "../../ui/controls";
 import { Sandbox } from "../../ui/sandbox";
 import { isEnded } from "../../ui/words";
 import { Cells } from "./cells";
+import { MAX_ESTIMATED_CELLS, heightOfNotebook } from "./frame-height";
 
 /** The frame is loaded when the reader comes this near to it. */
 const NEAR = "300px";
@@ -43,7 +44,15 @@ export function NotebookPanel({ execution, onSave }: { execution: Execution; onS
         ) : !notebook ? (
           <p class="cloudo-muted">This execution has no notebook.</p>
         ) : (
-          isNear && <Ended key={`${status} ${attempt}`} id={id} path={notebook} execution={execution} />
+          isNear && (
+            <Ended
+              key={`${status} ${attempt}`}
+              id={id}
+              path={notebook}
+              execution={execution}
+              width={box.current?.clientWidth ?? 0}
+            />
+          )
         )}
       </div>
     </Panel>
@@ -68,18 +77,23 @@ export function useNear(element: { current: HTMLElement | null }): boolean {
 }
 
 /** The page of the notebook; its cells where no server can be reached by address. */
-function Ended({ id, path, execution }: { id: string; path: string; execution: Execution }) {
+function Ended({ id, path, execution, width }: { id: string; path: string; execution: Execution; width: number }) {
   const { api } = useApp();
-  // A frame shows no errors of its own: ask first. `from` is past the last cell, so none are sent.
-  const found = useResource<{ version: string }>(`notebook ${id} ${execution.status}`, (signal) =>
-    api.get(`execution/${id}/cells`, { from: 1_000_000 }, signal),
+  const isShort = (execution.progress.total ?? 0) <= MAX_ESTIMATED_CELLS;
+  // A frame shows no errors of its own: ask first. For a long notebook, `from` is past the last cell: none are sent.
+  const found = useResource<ExecutionCells>(`notebook ${id} ${execution.status}`, (signal) =>
+    api.get(`execution/${id}/cells`, { from: isShort ? 0 : 1_000_000 }, signal),
   );
   if (found.error) return <p class="cloudo-muted">{wordsOf(found.error, path)}</p>;
   if (!found.value) return <p class="cloudo-muted">Loading…</p>;
   if (!found.value.version) return <p class="cloudo-muted">{gone(path)}</p>;
   const { baseUrl } = api.transport;
   return baseUrl ? (
-    <Sandbox title="Executed notebook" src={`${baseUrl}cloudo/api/1/execution/${id}/notebook?format=html`} />
+    <Sandbox
+      title="Executed notebook"
+      height={isShort ? heightOfNotebook(found.value.cells, width) : undefined}
+      src={`${baseUrl}cloudo/api/1/execution/${id}/notebook?format=html`}
+    />
   ) : (
     <Cells execution={execution} />
   );
