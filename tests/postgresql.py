@@ -10,14 +10,16 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 #: The programs of Debian's package, which are not in the path.
 _PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
-_OPTIONS = "-c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=300"
+#: Nothing needs to survive these servers.
+_FAST = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
 #: Stops the server and removes its folder when the process `$1` has ended.
 _AFTERWARDS = '(tail --pid="$1" -f /dev/null; "$2/pg_ctl" -D "$3/data" -m immediate -w stop; rm -rf "$3") &'
 #: This role has a password; all others need none.
@@ -45,6 +47,28 @@ class Cluster:
                 note.write(folder)
         return cls(Path(folder))
 
+    @classmethod
+    def durable(cls) -> Cluster:
+        """Start a server that keeps all commits when it is killed. It ends with this process."""
+        return cls(_start(os.getpid(), options=""))
+
+    def stop(self) -> None:
+        """Stop the server in good order; it ends its connections."""
+        _run(self._folder, "pg_ctl", "-w", "-m", "fast", "stop")
+
+    def start(self) -> None:
+        """Start the server again, and wait until it answers."""
+        _run(self._folder, "pg_ctl", "-w", "-l", f"{self._folder}/log", "start")
+
+    def kill(self) -> None:
+        """Kill all processes of the server with SIGKILL."""
+        server = psutil.Process(int((self._folder / "data" / "postmaster.pid").read_text().split()[0]))
+        processes = [server, *server.children(recursive=True)]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):  # it has ended with the first one
+                process.kill()
+        psutil.wait_procs(processes)
+
     def url(self, database: str, *, user: str = "cloudo") -> str:
         """Return the URL of a database."""
         return f"postgresql+psycopg://{user}@/{database}?host={self._folder}"
@@ -68,21 +92,28 @@ class Cluster:
             self.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _start(process_id: int) -> Path:
+def _user() -> str | None:
+    """Return the user that runs the server, None for this one: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    return next(one.pw_name for one in pwd.getpwall() if one.pw_name in ("postgres", "nobody"))
+
+
+def _run(folder: Path, program: str, *arguments: str) -> None:
+    command = [f"{_PROGRAMS}/{program}", "-D", f"{folder}/data", *arguments]
+    subprocess.run(command, user=_user(), cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
+def _start(process_id: int, *, options: str = _FAST) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="cloudo-postgresql-"))
-    user = None
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        user = next(one.pw_name for one in pwd.getpwall() if one.pw_name in ("postgres", "nobody"))
+    if (user := _user()) is not None:
         shutil.chown(folder, user)
         folder.chmod(0o711)
-
-    def run(program: str, *arguments: str) -> None:
-        command = [f"{_PROGRAMS}/{program}", "-D", f"{folder}/data", *arguments]
-        subprocess.run(command, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-
-    run("initdb", "-A", "trust", "-U", "cloudo", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+    _run(folder, "initdb", "-A", "trust", "-U", "cloudo", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
     (folder / "data" / "pg_hba.conf").write_text(_ACCESS)
-    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", f"-k {folder} {_OPTIONS}", "start")
+    with (folder / "data" / "postgresql.conf").open("a") as settings:
+        settings.write(f"unix_socket_directories = '{folder}'\nlisten_addresses = ''\nmax_connections = 300\n{options}")
+    Cluster(folder).start()
     watch = ["sh", "-c", _AFTERWARDS, "sh", str(process_id), str(_PROGRAMS), str(folder)]
     subprocess.run(
         watch,

@@ -24,6 +24,8 @@ class Unavailable(CloudoError):
     code = "unavailable"
     #: Whether the store has logged it. If so, callers that retry do not log it again.
     is_logged = False
+    #: When a client should try again.
+    retry_after_seconds = 5
 
     def __init__(self, message: str, *, reason: str | None = None) -> None:
         super().__init__(message)

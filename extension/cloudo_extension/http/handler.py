@@ -23,7 +23,7 @@ from cloudo_extension.http.compression import compressed
 from cloudo_extension.http.errors import reply_to
 from cloudo_extension.http.operation import Operation, PageQuery, check_operations, operations_of
 from cloudo_extension.http.request_body import BodyHandler
-from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooManyCalls
+from cloudo_kernel.errors import CloudoError, MalformedRequest, PermissionDenied, TooManyCalls, Unavailable
 from cloudo_kernel.errors.http_status import status_of
 from cloudo_kernel.models import Origin, Page, event_types, malformed
 from cloudo_kernel.models.base import Record
@@ -269,7 +269,7 @@ class Handler(BodyHandler):
         """Write the error as JSON, never with a traceback."""
         if status_code == 405 and "Allow" not in self._headers:
             self.set_header("Allow", ", ".join(self._operations()).replace("GET", "GET, HEAD"))
-        if isinstance(error := _error_in(kwargs), TooManyCalls):
+        if isinstance(error := _error_in(kwargs), TooManyCalls | Unavailable):
             self.set_header("Retry-After", str(error.retry_after_seconds))
         if self.request.method not in self.SUPPORTED_METHODS:  # tornado closes the connection without announcing it
             self.set_header("Connection", "close")
