@@ -21,11 +21,14 @@ def main() -> int:
     parser.add_argument("--server", action="store_true", help="a server too, through which everything is started")
     parser.add_argument("--real", action="store_true", help="notebooks that compute, log and have children")
     parser.add_argument("--faults", action="store_true", help="faults of the machine, too: locks, moved files, ...")
+    parser.add_argument("--database", metavar="URL", default="", help="an empty PostgreSQL database, instead of SQLite")
     parser.add_argument("--lock", type=float, default=25.0, help="seconds for which the database is locked, at most")
     parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("--pause", type=float, default=2.0, help="seconds between two kills, at most")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     plan = Plan(**vars(parser.parse_args()))
+    if plan.faults and plan.database:
+        parser.error("--faults breaks a store in SQLite, so it needs one without --database")
     print(f"seed {plan.seed}", flush=True)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chaos") as folder:

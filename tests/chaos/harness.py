@@ -51,6 +51,8 @@ class Plan:
     faults: bool = False
     #: How long another process locks the database, at most.
     lock: float = MAX_LOCK_SECONDS
+    #: The URL of an empty PostgreSQL database; by default the store is in SQLite.
+    database: str = ""
 
 
 @dataclass
@@ -72,8 +74,13 @@ class Chaos:
         self._workspace.create()
         (self.folder / "t").mkdir()
         (self.folder / "h").mkdir()
-        self._environment = {"TMPDIR": str(self.folder / "t"), VARIABLE: str(self._workspace.root)}
-        self._store = Store.open(self._workspace.database_url)
+        self._url = self.plan.database or self._workspace.database_url
+        self._environment = {
+            "TMPDIR": str(self.folder / "t"),
+            VARIABLE: str(self._workspace.root),
+            "CLOUDO_DATABASE_URL": self._url,
+        }
+        self._store = Store.open(self._url, key_file=self._workspace.key_file)
         self._api = Service(self._store, Catalog(self._workspace), user_name="chaos")
         self._api.save_setting(MAX_RUNNING, self.plan.at_once)
         self._flows = marks.write_flows(self._workspace.root)["real" if self.plan.real else "light"]
@@ -109,10 +116,9 @@ class Chaos:
                 self._server.process.kill()
                 self._server.process.wait()
         self._store.close()
-        database = self._workspace.state / "cloudo.sqlite"
-        with closing(Store.open(self._workspace.database_url)) as store:  # as after a restart
+        with closing(Store.open(self._url)) as store:  # as after a restart
             found = reckon(self, store, self._killer, self._workspace.root)
-        found.faults += self.promises.broken(database)
+        found.faults += self.promises.broken(self._url)
         found.promises = sum(map(len, self.promises.kept.values()))
         found.machine = self.machine.faults
         return found

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
+
+from sqlalchemy import create_engine
 
 from cloudo_kernel.api import Api
 from cloudo_kernel.errors import CloudoError
@@ -49,9 +48,11 @@ class Promises:
             except CloudoError:
                 return
 
-    def broken(self, database: Path) -> Iterator[str]:
+    def broken(self, url: str) -> Iterator[str]:
         """Yield what was promised and is not there."""
-        with closing(sqlite3.connect(database)) as connection:
+        engine = create_engine(url)
+        with engine.connect() as connection:
             for door, (table, column) in _PLACES.items():
-                found = {name for (name,) in connection.execute(f"SELECT {column} FROM {table}")}
+                found = set(connection.exec_driver_sql(f"SELECT {column} FROM {table}").scalars())
                 yield from (f"answered but not kept: {door} {name}" for name in self.kept[door] if name not in found)
+        engine.dispose()

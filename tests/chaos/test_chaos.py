@@ -3,19 +3,34 @@ from __future__ import annotations
 import random
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.chaos import tickers
 from tests.chaos.harness import Chaos, Plan
+from tests.databases import Databases
 
 
+@pytest.fixture
+def database(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a PostgreSQL database, which processes use that have no other; empty for SQLite."""
+    if not databases.is_postgresql:
+        yield ""
+        return
+    with databases.copy(tmp_path / "unused") as url:
+        monkeypatch.setenv("CLOUDO_DATABASE_URL", url)
+        yield url
+
+
+@pytest.mark.db
 @pytest.mark.timeout(180)
-def test_killing_processes_at_random_loses_and_doubles_nothing() -> None:
+def test_killing_processes_at_random_loses_and_doubles_nothing(database: str) -> None:
     seed = random.randrange(10**6)
     with tempfile.TemporaryDirectory(prefix="chaos") as folder:
-        found = Chaos(Path(folder), Plan(kills=10, seconds=25, seed=seed)).run()
+        plan = Plan(kills=5 if database else 10, seconds=25, seed=seed, database=database)
+        found = Chaos(Path(folder), plan).run()
     assert found.faults == [], f"seed {seed}\n{found.table()}"
     assert found.kills.total() > 3
     assert found.accepted > 3
@@ -34,6 +49,8 @@ def test_what_was_answered_is_found_again_whatever_goes_wrong_with_the_machine()
     assert found.accepted > 3
 
 
+@pytest.mark.db
+@pytest.mark.usefixtures("database")
 @pytest.mark.timeout(120)
 def test_killing_who_looks_after_the_schedules_loses_and_doubles_no_occurrence(tmp_path: Path) -> None:
     seed = random.randrange(10**6)
