@@ -64,10 +64,10 @@ def fill_slots(server: RunningServer, slots: int) -> None:
         until(lambda: sum(run.progress.done for run in api.executions(asleep).items) == slots, seconds=120)
 
 
-def bare(folder: Path, *, connections: int, seconds: float) -> float:
+def bare(database: str, *, connections: int, seconds: float) -> float:
     """Measure the peer."""
     port = free_port()
-    words = [sys.executable, "-m", "tests.benchmarks.bare", str(port), str(folder / "bare.sqlite")]
+    words = [sys.executable, "-m", "tests.benchmarks.bare", str(port), database]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()  # it listens
@@ -101,7 +101,7 @@ def main() -> None:
             path = "/cloudo/api/1/execution"
             start: dict[str, Any] = {"method": "POST", "body": body, "status": 201}
             for _ in range(given.rounds):
-                peer = bare(Path(tempfile.mkdtemp(dir=name)), **how)
+                peer = bare(f"{tempfile.mkdtemp(dir=name)}/bare.sqlite", **how)
                 for note, token in ((", API token", made.secret), (", server's token", server.token)):
                     ours = load(port, path, token=token, note=note, **start, **how)
                     print(f"| ratio | {ours / peer:.2f} | | |", flush=True)

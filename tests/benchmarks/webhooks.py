@@ -12,7 +12,6 @@ import json
 import statistics
 import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -52,7 +51,7 @@ def measure_async(*, rounds: int, slots: int, connections: int, seconds: float) 
         path = "/cloudo/webhook/pushed?async"
         call: dict[str, Any] = {"method": "POST", "body": PAYLOAD, "status": 202}
         for turn in range(rounds):
-            peer = bare(Path(tempfile.mkdtemp(dir=name)), **how)
+            peer = bare(f"{tempfile.mkdtemp(dir=name)}/bare.sqlite", **how)
             ours = load(port, path, more_headers=signed(f"{turn}-{{number}}"), **call, **how)
             print(f"| ratio | {ours / peer:.2f} | | |", flush=True)
 
