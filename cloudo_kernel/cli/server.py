@@ -19,7 +19,7 @@ from jupyter_server import serverapp
 from traitlets.config import Config
 
 from cloudo_kernel.cli.target import DASHBOARD, LAB, page_url
-from cloudo_kernel.errors import PermissionDenied
+from cloudo_kernel.errors import PermissionDenied, Unavailable
 
 #: Flags that take no value.
 SWITCHES = frozenset({*serverapp.flags, "help-all", "version"})
@@ -59,6 +59,13 @@ class CloudoServer(serverapp.ServerApp):
             points = import_module(_CLOUDO)._jupyter_server_extension_points()
             self.classes = [*self.classes, *(point["app"] for point in points)]  # type: ignore[has-type]  # Jupyter has no type for it
         super().print_help(classes)
+
+    def load_server_extensions(self) -> None:
+        """Load the extensions. Others may fail, but without its own one the server is useless. Raises `Unavailable`."""
+        super().load_server_extensions()
+        apps = self.extension_manager.extension_apps.get(_CLOUDO, ())
+        if not any(hasattr(app, "backend") for app in apps):
+            raise Unavailable("Cloudo cannot start with this configuration. The line above says which value is wrong.")
 
     def init_httpserver(self) -> None:
         """Remember the requested port. If it is taken, Jupyter silently uses the next free one."""

@@ -88,6 +88,13 @@ def _workspace(target: Target, rest: Sequence[str]) -> Workspace:
 @click.command()
 @click.option("--slots", type=click.IntRange(min=1), help="Maximum number of executions to run at once.")
 @click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME",
+    help="Also run flows that require this label, such as gpu. May be repeated.",
+)
+@click.option(
     "--preload",
     metavar="MODULE,…",
     help="Import these modules once, before any notebook runs. Default: numpy,pandas,matplotlib.pyplot.",
@@ -101,7 +108,7 @@ def _workspace(target: Target, rest: Sequence[str]) -> Workspace:
     help="Time for which a waiting durable execution keeps its processes.",
 )
 @pass_target
-def worker(target: Target, *, slots: int | None, preload: str | None, linger: float) -> None:
+def worker(target: Target, *, slots: int | None, labels: Sequence[str], preload: str | None, linger: float) -> None:
     """Run queued executions without a server.
 
     It runs until Ctrl-C or SIGTERM, which end its executions in an orderly way. The server of `cloudo up` has a worker
@@ -109,17 +116,26 @@ def worker(target: Target, *, slots: int | None, preload: str | None, linger: fl
 
     \b
     cloudo worker --slots 2
+    cloudo worker --label gpu
     """
     if target.url is not None:
         raise click.UsageError("A worker needs the workspace, not a server. Give --workspace instead of --url.")
     workspace = target.folder()
+    from cloudo_kernel.models.labels import labels_of
     from cloudo_kernel.processes.zygotes import PRELOAD
     from cloudo_kernel.worker.worker import run
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     ready = f"This worker runs the executions of {workspace.root}. Ctrl-C ends it."
     modules = PRELOAD if preload is None else [name.strip() for name in preload.split(",") if name.strip()]
-    is_whole = run(workspace, slots=slots, preload=modules, linger_seconds=linger, on_ready=lambda: click.echo(ready))
+    is_whole = run(
+        workspace,
+        slots=slots,
+        labels=labels_of(labels, field="--label"),
+        preload=modules,
+        linger_seconds=linger,
+        on_ready=lambda: click.echo(ready),
+    )
     if not is_whole:
         raise click.ClickException("A part of the worker has failed; see the lines above. Start the worker again.")
     click.echo("The worker has ended.")

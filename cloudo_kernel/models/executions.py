@@ -123,6 +123,11 @@ class Execution(Record):
     source_sha256: str
     kernel: str = Field(default="cloudo", description="Name of the kernelspec.")
     tags: tuple[str, ...] = ()
+    requires: tuple[str, ...] = Field(
+        default=(),
+        description="Labels that a worker must have to run it. While no live worker has them, the message of a pending "
+        "execution says so.",
+    )
     retention_minutes: int | None = None
     expires_at: UtcTime | None = None
     has_children: bool | None = Field(

@@ -9,6 +9,7 @@ from pydantic import Field
 from cloudo_kernel.models.base import JsonObject, Record, Strict, UtcTime
 from cloudo_kernel.models.executions import ExecutionBrief
 from cloudo_kernel.models.follow_ups import FollowUps
+from cloudo_kernel.models.labels import Labels
 
 
 class FlowSource(StrEnum):
@@ -48,6 +49,9 @@ class FlowMetadata(Strict, Record):
     durable: bool = Field(
         default=False,
         description="Record the flow's calls. A long wait then needs no process, and a crashed run is replayed.",
+    )
+    requires: Labels = Field(
+        default=(), description="Labels that a worker must have to run this flow, such as `gpu`; up to 20."
     )
     engine: EngineTier = EngineTier.KERNEL
     kernel: str | None = Field(

@@ -63,6 +63,7 @@ class Worker(Record):
     running: tuple[str, ...] = Field(default=(), description="Ids of the executions that it runs.")
     started_at: UtcTime
     lease_age_seconds: float = Field(description="Seconds since its last heartbeat.")
+    labels: tuple[str, ...] = Field(default=(), description="It also runs executions that require these.")
 
 
 class QueueState(Record):

@@ -47,6 +47,7 @@ class QueueVerbs(Base):
                 running=running.get(one.id, ()),
                 started_at=one.started_at,
                 lease_age_seconds=max(0.0, (now - one.beat_at) / _SECOND),
+                labels=one.labels,
             )
             for one in sorted(self._store.workers.all(), key=lambda worker: worker.id)
             if one.beat_at is not None and one.holds_its_lease(now) and not liveness.is_dead(state, one.id)

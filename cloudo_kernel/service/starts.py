@@ -153,7 +153,9 @@ class StartVerbs(Base):
         name = flow_name or "notebook"
         new = self._new(source, ExecutionType.INTERACTIVE, name=name, input_value=inputs)
         new = replace(new, id=execution_id, flow_name=flow_name, parent_id=None, reserved_for=None)
-        return replace(new, trigger=Origin.CELL, retries=0, max_running=None, durable=False, follow_ups=None)
+        return replace(
+            new, trigger=Origin.CELL, retries=0, max_running=None, durable=False, follow_ups=None, requires=()
+        )
 
     def _source_of(self, request: StartExecution) -> Source:
         if request.flow_name is None:
@@ -217,7 +219,9 @@ class StartVerbs(Base):
             "memory_limit_mb": flow.metadata.memory_limit_mb,
             "durable": flow.metadata.durable,
             "retention_minutes": flow.metadata.retention_minutes,
-            "reserved_for": self._reserved_for,
+            "requires": flow.metadata.requires,
+            # A private worker has no labels, so any worker with them may run it.
+            "reserved_for": None if flow.metadata.requires else self._reserved_for,
             "depth": self._depth,
             "protected_outputs": flow.metadata.protect_outputs or None,
             "follow_ups": follow_ups_of(flow.metadata),

@@ -32,7 +32,16 @@ _OVERDUE = timedelta(seconds=2 * HEARTBEAT_SECONDS)
 
 _w, _a = workers.c, absences.c
 _ALL = select(
-    _w.id, _w.heartbeat, _w.started_at, _w.host, _w.pid, _w.private, _w.beat_at, _w.previous_beat_at, _w.loops
+    _w.id,
+    _w.heartbeat,
+    _w.started_at,
+    _w.host,
+    _w.pid,
+    _w.private,
+    _w.beat_at,
+    _w.previous_beat_at,
+    _w.loops,
+    _w.labels,
 )
 _BEAT = (
     update(workers)
@@ -62,6 +71,7 @@ class WorkerRow:
     previous_beat_at: datetime | None
     #: Its background loops, as its last heartbeat reported them.
     loops: tuple[LoopState, ...]
+    labels: tuple[str, ...]
 
     def holds_its_lease(self, now: datetime) -> bool:
         """Whether its last heartbeat is recent enough to keep the lease."""
@@ -74,10 +84,11 @@ class Workers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def register(self, worker_id: str, *, private: bool) -> None:
+    def register(self, worker_id: str, *, private: bool, labels: tuple[str, ...] = ()) -> None:
         """Add a worker. A worker that is not private has a scheduler, and so ends an absence."""
         now, host, pid = self._database.clock(), socket.gethostname(), os.getpid()
         values = {"id": worker_id, "started_at": now, "beat_at": now, "host": host, "pid": pid, "private": private}
+        values["labels"] = labels
         with self._database.write() as connection:
             connection.execute(insert(workers).values(**values, heartbeat=0))
             record(connection, WORKER_STARTED, WORKER, worker_id, time=now, host=host, pid=pid)

@@ -22,11 +22,12 @@ class Heartbeat:
     reports that the process was alive.
     """
 
-    def __init__(self, store: Store, worker_id: str, *, private: bool) -> None:
+    def __init__(self, store: Store, worker_id: str, *, private: bool, labels: tuple[str, ...] = ()) -> None:
         """Prepare the heartbeat. A private worker has no scheduler."""
         self._store = store
         self._worker_id = worker_id
         self._private = private
+        self._labels = labels
         self._has_scheduler = not private
         #: The background loops whose states each heartbeat reports; set by the worker.
         self.loops: tuple[Repeated, ...] = ()
@@ -39,7 +40,7 @@ class Heartbeat:
     def register(self) -> None:
         """Add the worker to the store. From then on its scheduler counts as alive, if it has one."""
         with self._lock:
-            self._store.workers.register(self._worker_id, private=self._private)
+            self._store.workers.register(self._worker_id, private=self._private, labels=self._labels)
             self._awake_at, self._back_at = self._store.now, None
 
     def beat(self) -> bool:

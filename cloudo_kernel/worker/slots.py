@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 from cloudo_kernel.store import Claim, Store
 
@@ -16,22 +17,24 @@ class WorkerSlots:
     Every run starts or resumes here through one of these calls, under one lock, so the limit is exact.
     """
 
-    def __init__(self, store: Store, worker_id: str, most: int | None) -> None:
+    def __init__(self, store: Store, worker_id: str, most: int | None, *, labels: tuple[str, ...] = ()) -> None:
         """Limit the worker to `most` slots; with None only the store's limit applies."""
         self._store = store
         self._worker_id = worker_id
         self._most = most
+        self._labels = labels
         self._lock = threading.Lock()
         #: Executions that wait only for a slot of this worker. They come before new work.
         self._wanting: set[str] = set()
 
     def claim(self, *, private: bool) -> tuple[Claim, ...]:
         """Claim pending executions for the free slots. See `Queue.claim`."""
+        claim = partial(self._store.queue.claim, self._worker_id, private=private, labels=self._labels)
         if self._most is None:
-            return self._store.queue.claim(self._worker_id, free=_UNLIMITED, private=private)
+            return claim(free=_UNLIMITED)
         with self._lock:
             free = self._most - len(self._wanting) - self._store.queue.running_of(self._worker_id)
-            return self._store.queue.claim(self._worker_id, free=free, private=private) if free > 0 else ()
+            return claim(free=free) if free > 0 else ()
 
     def take_again(self, claim: Claim, *, keeps_message: bool) -> bool:
         """Take a slot after a wait or a pause; return False if none is free. See `Reports.take_slot`."""

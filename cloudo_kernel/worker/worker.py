@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.models.ids import new_id
@@ -37,7 +38,8 @@ from cloudo_kernel.workspace.layout import Workspace
 class Worker:
     """Runs executions of a store until it is stopped.
 
-    `slots` limits this worker, in addition to the limit of the store. With `private_id` it runs only executions that
+    `slots` limits this worker, in addition to the limit of the store. With `labels` it also runs executions that
+    require them. With `private_id` it runs only executions that
     are reserved for that id, and no schedules. After `lease_seconds` without a heartbeat, another worker counts as
     lost. After `linger_seconds`, a durable execution that waits here gives up its processes. `notification_delays` are
     the seconds between delivery attempts.
@@ -49,6 +51,7 @@ class Worker:
         catalog: Catalog,
         *,
         slots: int | None = None,
+        labels: tuple[str, ...] = (),
         private_id: str | None = None,
         lease_seconds: float = LEASE_SECONDS,
         linger_seconds: float = LINGER_SECONDS,
@@ -62,8 +65,8 @@ class Worker:
         #: Called after the worker has given up because one of its loops has died.
         self.on_death: Callable[[], None] = lambda: None
         self._listener = store.tail
-        self._heartbeat = Heartbeat(store, self.id, private=is_private)
-        own_slots = WorkerSlots(store, self.id, slots)
+        self._heartbeat = Heartbeat(store, self.id, private=is_private, labels=labels)
+        own_slots = WorkerSlots(store, self.id, slots, labels=labels)
         self._executor = LocalExecutor(
             store, catalog, shared_zygotes(), own_slots, reserved_for=private_id, linger_seconds=linger_seconds
         )
@@ -136,6 +139,7 @@ def run(
     workspace: Workspace,
     *,
     slots: int | None = None,
+    labels: tuple[str, ...] = (),
     preload: Sequence[str] = PRELOAD,
     linger_seconds: float = LINGER_SECONDS,
     on_ready: Callable[[], None],
@@ -145,7 +149,7 @@ def run(
     `on_ready` is called once the worker has started.
     """
     shared_zygotes(preload)
-    store, worker = _open(workspace, slots=slots, linger_seconds=linger_seconds)
+    store, worker = _open(workspace, slots=slots, labels=labels, linger_seconds=linger_seconds)
     stop = threading.Event()
 
     def on_signal(_signal: int, _frame: FrameType | None) -> None:
@@ -192,14 +196,13 @@ def _until_done(store: Store, worker: Worker, worker_id: str) -> None:
 def _open(
     workspace: Workspace,
     *,
-    slots: int | None = None,
     private_id: str | None = None,
-    linger_seconds: float = LINGER_SECONDS,
+    **options: Any,
 ) -> tuple[Store, Worker]:
     workspace.create()
     store = Store.open(workspace.database_url, key_file=workspace.key_file)
     catalog = Catalog(workspace, library=library_folders())
-    return store, Worker(store, catalog, slots=slots, private_id=private_id, linger_seconds=linger_seconds)
+    return store, Worker(store, catalog, private_id=private_id, **options)
 
 
 def main() -> None:

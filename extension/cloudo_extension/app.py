@@ -23,6 +23,7 @@ from cloudo_extension.pages.frontend import FOLDER, Frontend, lab_options
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_extension.rest import BUSIEST, routes
 from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.models.labels import labels_of
 from cloudo_kernel.processes.zygotes import PRELOAD, shared_zygotes
 from cloudo_kernel.security import outbound_http
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
@@ -59,6 +60,12 @@ class Cloudo(ExtensionApp):
         config=True,
         help="Maximum number of concurrent executions of this server's worker. Default: the setting "
         "`client.execution.max_running`, which limits the whole store.",
+    )
+    worker_labels = List(
+        Unicode(),
+        config=True,
+        help="Labels of this server's worker, such as `gpu`. It also runs flows that require them. "
+        "`cloudo worker` takes `--label`.",
     )
     embedded_worker = Bool(
         True, config=True, help="Whether this server runs executions itself. If not, start `cloudo worker` as well."
@@ -138,6 +145,7 @@ class Cloudo(ExtensionApp):
             has_worker=self.embedded_worker,
             prepare=partial(openapi.document_json, routes, self.serverapp.base_url),
             slots=self.slots,
+            labels=labels_of(self.worker_labels, field="c.Cloudo.worker_labels"),
             linger_seconds=self.linger_seconds,
             notification_delays=self.notification_delays,
         )

@@ -37,6 +37,13 @@ def test_a_worker_runs_the_queue_until_ctrl_c(shell: Shell) -> None:
     until(lambda: not living(shell))
 
 
+def test_up_refuses_a_label_that_is_none(shell: Shell) -> None:
+    done = shell.run("up", "--no-browser", "--port", str(free_port()), "--Cloudo.worker_labels=GPU")
+    assert done.returncode == 1
+    assert "c.Cloudo.worker_labels: 'GPU' is not a label" in done.stderr
+    assert "Cloudo cannot start with this configuration" in done.stderr
+
+
 def test_up_serves_the_workspace_until_it_is_stopped(shell: Shell, tmp_path: Path) -> None:
     write_flow(shell.workspace, "endless", ENDLESS)
     write_flow(shell.workspace, "quick", "this.success('on the server')")

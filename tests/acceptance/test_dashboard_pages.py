@@ -16,6 +16,7 @@ from cloudo_kernel.models import CreateSchedule, CreateWebhook, ScheduleTrigger,
 from tests.acceptance.page import RUN, Open, button, run
 from tests.flows import write_flow
 from tests.server import RunningServer, Serve, until
+from tests.workers import end_worker, start_worker
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
@@ -243,3 +244,25 @@ def test_the_queue_is_paused_and_resumed(show: Open, api: Client, context: Brows
     assert api.execution(started.id).status is Status.PENDING
     button(page, "Resume the queue").click()
     until(lambda: api.execution(started.id).is_ended, seconds=60)
+
+
+def test_what_waits_for_a_worker_with_a_label_says_so(
+    show: Open, api: Client, workspace: Path, context: BrowserContext
+) -> None:
+    write_flow(workspace, "training", "1", metadata={"requires": ["gpu"]})
+    started = api.start_execution(StartExecution(flow_name="training"))
+    page = show(f"executions/{started.id}")
+    expect(page.locator(".cloudo-summary")).to_contain_text("waiting for a worker with: gpu")
+    page.get_by_role("link", name="Executions", exact=True).first.click()
+    row = page.get_by_role("row").filter(has_text="training")
+    expect(row).to_contain_text("waiting for a worker with: gpu")
+    api.pause_queue()
+    worker = start_worker(workspace, "--label", "gpu", "--label", "big")
+    try:
+        expect(row).not_to_contain_text("waiting for a worker")  # it could take it now
+        api.resume_queue()
+        until(lambda: api.execution(started.id).is_ended, seconds=60)
+        table = show("workers").get_by_role("region", name="Table of workers")
+        expect(table.locator("tbody tr").filter(has_text="big, gpu")).to_have_count(1)
+    finally:
+        end_worker(worker)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import cloudo_kernel as cloudo
-from cloudo_kernel.models import StartExecution, Status
+from cloudo_kernel.cli.command import main as cli
+from cloudo_kernel.models import ExecutionFilter, StartExecution, Status
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Store
@@ -105,6 +106,34 @@ def test_two_workers_share_the_queue_and_run_each_execution_once(
     for execution_id in ids:
         assert api.wait(execution_id, timeout=2 * MINUTE).status is Status.ENDED_SUCCESS
     assert sorted(marks.read_text().split()) == sorted(ids)
+
+
+def test_a_flow_that_requires_a_label_waits_for_a_worker_that_has_it(
+    workspace: Workspace, api: Service, start_worker: StartWorker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_flow(workspace.root, "plain", "1")
+    write_flow(workspace.root, "training", "1", metadata={"requires": ["gpu"]})
+    write_flow(workspace.root, "parent", "this.flow('training')")
+    plain_worker = start_worker("--label", "cpu")
+    waiting, plain = start(api, "training"), start(api, "plain")
+    write_flow(workspace.root, "training", "1", metadata={"requires": ["moon"]})  # its start has decided
+    parent = start(api, "parent")
+    assert api.wait(plain, timeout=MINUTE).status is Status.ENDED_SUCCESS
+    record = api.execution(waiting)
+    assert (record.status, record.message) == (Status.PENDING, "waiting for a worker with: gpu")
+    assert record.requires == ("gpu",)
+    target = ["--workspace", str(workspace.root)]
+    assert cli([*target, "executions", "--flow", "training"]) == cli([*target, "show", waiting]) == 0
+    assert capsys.readouterr().out.count("waiting for a worker with: gpu") == 2
+    assert cli([*target, "worker", "--label", "GPU"]) == 1
+    assert "--label: 'GPU' is not a label" in capsys.readouterr().err
+    start_worker("--label", "gpu", "--label", "big")
+    assert api.wait(waiting, timeout=MINUTE).status is Status.ENDED_SUCCESS
+    assert [worker.labels for worker in api.workers() if worker.pid != plain_worker.pid] == [("big", "gpu")]
+    until(lambda: bool(api.executions(ExecutionFilter(parent_id=parent)).items), seconds=60)
+    [child] = api.executions(ExecutionFilter(parent_id=parent)).items
+    assert child.message == "waiting for a worker with: moon"
+    api.cancel_execution(parent)
 
 
 def test_a_parent_that_waits_does_not_take_the_only_slot_of_its_worker(

@@ -178,6 +178,11 @@ def test_only_the_first_parameters_cell_with_code_counts(flows: Path, catalog: C
         (notebook(cloudo={"retry_delay_seconds": 90_000}), "'cloudo.retry_delay_seconds'"),
         (notebook(cloudo={"priority": 101}), "'cloudo.priority'"),
         (notebook(cloudo={"max_running": 0}), "'cloudo.max_running'"),
+        (
+            notebook(cloudo={"requires": ["GPU"]}),
+            "its metadata 'cloudo.requires.0' is invalid: 'GPU' is not a label",
+        ),
+        (notebook(cloudo={"requires": [f"l{number}" for number in range(21)]}), "its metadata 'cloudo.requires' is"),
         (notebook(cloudo={"timeout_seconds": -1}), "its metadata 'cloudo.timeout_seconds' is invalid: Input should"),
         (notebook(cloudo={"tags": ["a", 3]}), "'cloudo.tags.1'"),
         (notebook(cloudo="x"), "'cloudo'"),

@@ -87,13 +87,21 @@ def test_tables_of_another_version_are_refused_until_they_are_upgraded(
         for refused in (lambda: Store.open(url), lambda: running.settings.save("x", 1, user_name="ada")):
             with pytest.raises(Unavailable, match=r"newer Cloudo.*pip install --upgrade cloudo"):
                 refused()
-        set_revision(url, "0101", "DROP TABLE results")
+        set_revision(url, "0101", "DROP TABLE results", *WITHOUT_LABELS)
         with pytest.raises(Unavailable, match=r"older Cloudo.*run `cloudo db upgrade`"):
             Store.open(url)
         assert main(["db", "check"]) != 0
         assert "cloudo db upgrade" in capsys.readouterr().err
         assert main(["db", "upgrade"]) == main(["db", "check"]) == 0
         running.settings.save("x", 1, user_name="ada")
+
+
+#: What an older Cloudo has in the place of labels.
+WITHOUT_LABELS = (
+    "ALTER TABLE workers DROP COLUMN labels",
+    "ALTER TABLE executions DROP COLUMN requires",  # and with it the index
+    "CREATE INDEX ix_executions_claims ON executions (status)",
+)
 
 
 def set_revision(url: str, revision: str, *before: str) -> None:

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import event
 
 from cloudo_kernel.errors import IllegalTransition, StaleAttempt
-from cloudo_kernel.models import ErrorDetail, ExecutionType, LogLine, Progress, Status
+from cloudo_kernel.models import ErrorDetail, ExecutionFilter, ExecutionType, LogLine, Progress, Status
 from cloudo_kernel.settings import MAX_RUNNING
-from cloudo_kernel.store import Claim, Outcome, Store
+from cloudo_kernel.store import Claim, NewExecution, Outcome, Store
 from cloudo_kernel.store.executions.control import StopRequest
 from tests.unit.conftest import Clock
 
@@ -273,7 +273,7 @@ def test_a_claim_reads_its_order_from_the_index(store: Store, add: Callable[...,
     event.listen(store._database.engine, "before_cursor_execute", explain)
     store.queue.claim("w1", free=1)
     assert plans == 2 * [
-        "SEARCH executions USING COVERING INDEX ix_executions_claims (status=?)"
+        "SEARCH executions USING COVERING INDEX ix_executions_claims (status=? AND requires=?)"
     ]  # a look, and a claim
 
 
@@ -293,3 +293,63 @@ def test_a_look_that_finds_nothing_wakes_nobody(store: Store, add: Callable[...,
     assert len(commits) == 1
     assert store.queue.claim("w1", free=9) == ()  # all slots are taken
     assert len(commits) == 1
+
+
+def test_a_worker_claims_what_its_labels_allow_in_one_order(store: Store, add: Callable[..., str]) -> None:
+    store.settings.save(MAX_RUNNING, 99, user_name="ada")
+    others = [add(requires=("tpu",)) for _ in range(5)]
+    gpu = add(requires=("gpu",), flow_name="narrow", max_running=1)
+    second = add(requires=("gpu",), flow_name="narrow", max_running=1)
+    plain, both, high = add(), add(requires=("big", "gpu")), add(requires=("gpu",), rank=-5)
+    assert [claim.id for claim in store.queue.claim("w1", free=9)] == [plain]
+    assert store.queue.claim("w1", free=9, labels=("big",)) == ()
+    mine = store.queue.claim("w2", free=1, labels=("big", "gpu"))
+    mine += store.queue.claim("w2", free=9, labels=("big", "gpu"))
+    assert [claim.id for claim in mine] == [high, gpu, both]  # the flow of the other one is full
+    store.reports.finish(gpu, 1, SUCCESS)
+    assert [claim.id for claim in store.queue.claim("w1", free=9, labels=("gpu", "x"))] == [second]
+    assert {store.executions.get(one).status for one in others} == {Status.PENDING}
+
+
+def test_what_no_live_worker_can_take_names_the_missing_labels(
+    store: Store, clock: Clock, add: Callable[..., str]
+) -> None:
+    waiting = add(requires=("big", "gpu"))
+    later = add(requires=("gpu",), scheduled_for=clock.now + timedelta(minutes=5))
+    held, plain = add(requires=("gpu",), is_held=True), add()
+
+    def messages(*ids: str) -> list[str | None]:
+        page = store.executions.page(ExecutionFilter(ids=ids), limit=9, before=None)
+        listed = {one.id: one.message for one in page.items}
+        assert listed == {one: store.executions.get(one).message for one in ids}
+        return [listed[one] for one in ids]
+
+    assert messages(waiting, later, held, plain) == ["waiting for a worker with: big, gpu", None, None, None]
+    store.workers.register("half", private=False, labels=("gpu",))
+    assert messages(waiting) == ["waiting for a worker with: big, gpu"]
+    clock.now += timedelta(minutes=5)  # the leases of all workers have ended
+    assert messages(later) == ["waiting for a worker with: gpu"]
+    store.workers.register("whole", private=False, labels=("big", "gpu", "x"))
+    assert messages(waiting, later) == [None, None]
+
+
+@pytest.mark.db("postgresql")
+def test_a_claim_of_postgresql_reads_its_order_from_the_index(store: Store, new: Callable[..., NewExecution]) -> None:
+    store.executions.insert_all([(new(requires=(f"label-{number % 5}",)), None) for number in range(2000)])
+    store.executions.insert_all([(new(), None) for _ in range(200)])
+    plans: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        if statement.startswith("SELECT executions.id") and "ORDER BY" in statement:
+            with connection.engine.connect() as other:
+                rows = other.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+                plans.append("\n".join(row[0] for row in rows))
+
+    with store._database.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("ANALYZE executions")
+    event.listen(store._database.engine, "before_cursor_execute", explain)
+    assert len(store.queue.claim("w1", free=1, labels=("label-1",))) == 1
+    assert plans, "the queries of a claim begin otherwise"
+    for plan in plans:
+        assert "ix_executions_claims" in plan, plan
+        assert "Sort" not in plan, plan

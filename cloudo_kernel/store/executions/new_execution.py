@@ -62,6 +62,8 @@ class NewExecution:
     #: The `models.RunOptions` that are set.
     run_options: JsonObject | None = None
     durable: bool = False
+    #: The labels that a worker must have, sorted.
+    requires: tuple[str, ...] = ()
     retention_minutes: int | None = None
     reserved_for: str | None = None
     #: The number of its ancestors.

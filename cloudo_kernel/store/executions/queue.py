@@ -31,6 +31,7 @@ from cloudo_kernel.models.lifecycle import outcome_of_lost
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.fencing import LEASED, is_live
 from cloudo_kernel.store.executions.records import ENDED
+from cloudo_kernel.store.executions.requirements import next_for
 from cloudo_kernel.store.executions.transitions import end_run, tell
 from cloudo_kernel.store.executions.wakeups import is_any_overdue, next_wake, wake_overdue
 from cloudo_kernel.store.schedules.follow_ups import release_claims
@@ -69,8 +70,8 @@ _IS_DUE = {
     for is_private in (False, True)
 }
 _NEXT = {
-    is_private: select(_c.id, _c.flow_name, _c.max_running)
-    .where(is_due)
+    is_private: select(_c.id, _c.flow_name, _c.max_running, _c.rank, _c.created_at)
+    .where(is_due, _c.requires == bindparam("requires"))
     .order_by(_c.rank, _c.created_at, _c.id)
     .limit(bindparam("most"))
     for is_private, is_due in _IS_DUE.items()
@@ -162,8 +163,10 @@ class Queue:
         with self._database.read() as connection:
             return connection.execute(_RESERVED, {"worker": worker_id}).first() is not None
 
-    def claim(self, worker_id: str, *, free: int, private: bool = False) -> tuple[Claim, ...]:
-        """Claim up to `free` executions, within the slots of the store and of each flow.
+    def claim(
+        self, worker_id: str, *, free: int, private: bool = False, labels: Collection[str] = ()
+    ) -> tuple[Claim, ...]:
+        """Claim up to `free` executions that require only `labels`, within the slots of the store and of each flow.
 
         Higher priorities come first, then older executions. Executions of a full flow stay in the queue, and do not
         block those behind them. A private worker claims only executions reserved for it, others only unreserved ones.
@@ -173,7 +176,7 @@ class Queue:
         now = self._database.clock()
         about = {"now": now, "worker": worker_id}
         with self._database.read() as connection:
-            if not _has_work(connection, about, free, is_private=private):
+            if not _has_work(connection, about, free, labels, is_private=private):
                 return ()
             if not private and value_of(connection, settings.QUEUE_PAUSED):
                 return ()
@@ -186,7 +189,7 @@ class Queue:
             slots, query = Slots(connection), _NEXT_FREE[private]
             limit = min(free, slots.free_for_new_work)
             while limit > 0:
-                found = connection.execute(query, {**about, "most": limit}).all()
+                found = next_for(connection, query, {**about, "most": limit}, labels)
                 # From round two on, the first row always fits; later ones fit unless earlier ones fill their flow.
                 ids = [row.id for row in found if slots.take(row.flow_name, row.max_running)]
                 claims += [_take(connection, one, worker_id, now) for one in ids]
@@ -278,17 +281,19 @@ class Queue:
             return _release_held(connection, worker_id, self._database.clock(), but=running)
 
 
-def _has_work(connection: Connection, about: dict[str, Any], free: int, *, is_private: bool) -> bool:
+def _has_work(
+    connection: Connection, about: dict[str, Any], free: int, labels: Collection[str], *, is_private: bool
+) -> bool:
     """Return whether there is anything to claim or wake; most checks find nothing, which saves a write transaction."""
     if is_any_overdue(connection, now=about["now"]):
         return True
     if free <= 0 or (slots := Slots(connection)).free_for_new_work <= 0:
         return False
     query, one = _NEXT[is_private], {**about, "most": 1}
-    found = connection.execute(query, one).first()
-    if found is None or slots.take(found.flow_name, found.max_running):
-        return found is not None
-    return connection.execute(query.where(slots.flow_has_room()), one).first() is not None
+    found = next_for(connection, query, one, labels)
+    if not found or slots.take(found[0].flow_name, found[0].max_running):
+        return bool(found)
+    return bool(next_for(connection, query.where(slots.flow_has_room()), one, labels))
 
 
 def _take(connection: Connection, execution_id: str, worker_id: str, now: datetime) -> Claim | None:

@@ -45,6 +45,7 @@ from cloudo_kernel.store.executions.new_execution import (
     Start,
     refused,
 )
+from cloudo_kernel.store.executions.requirements import explained
 from cloudo_kernel.store.executions.text_index import TextIndex
 from cloudo_kernel.store.sql.bulk_statement import BulkStatement
 from cloudo_kernel.store.sql.database import Database, Patterns
@@ -168,7 +169,7 @@ class Executions:
     def get(self, execution_id: str) -> Execution:
         """Return the whole record, with protected values masked. Raises `ExecutionNotFound`."""
         with self._database.read() as connection:
-            return _get(connection, execution_id)
+            return explained(connection, [_get(connection, execution_id)], now=self._database.clock())[0]
 
     def without_log(self, execution_id: str) -> Execution:
         """Return the record without its log, for callers that ask often. Raises `ExecutionNotFound`."""
@@ -255,6 +256,7 @@ class Executions:
                 found = look(beyond=before, limit=limit + 1, order=order)
             places = {execution_id: place for place, execution_id in enumerate(found[:limit])}
             rows = brief_records(connection.execute(listed().where(executions.c.id.in_(places))))
+            rows = explained(connection, rows, now=self._database.clock())
         items = tuple(sorted(rows, key=lambda row: places[row.id]))
         return Page[Execution](items=items, next=items[-1].id if len(found) > limit else None)
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     MetaData,
+    Text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -34,6 +35,23 @@ class UtcMicroseconds(TypeDecorator[datetime]):
         """Return the function that converts microseconds to an aware time."""
         del dialect, coltype
         return lambda value: None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class LabelSet(TypeDecorator[tuple[str, ...]]):
+    """Sorted labels, stored as one text, so that an index finds all rows with the same labels."""
+
+    impl = Text
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[tuple[str, ...] | None], str | None]:
+        """Return the function that converts labels to a text."""
+        del dialect
+        return lambda value: None if value is None else ",".join(value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], tuple[str, ...] | None]:
+        """Return the function that converts a text to labels."""
+        del dialect, coltype
+        return lambda value: None if value is None else tuple(value.split(",")) if value else ()
 
 
 def microseconds(moment: datetime) -> int:

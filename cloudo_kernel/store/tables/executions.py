@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, false, text
 
-from cloudo_kernel.store.tables.base import UtcMicroseconds, metadata
+from cloudo_kernel.store.tables.base import LabelSet, UtcMicroseconds, metadata
 
 #: The sources that executions ran, each stored once.
 sources = Table(
@@ -30,6 +30,7 @@ workers = Table(
     Column("previous_beat_at", UtcMicroseconds),
     #: The states of its background loops at its last heartbeat.
     Column("loops", JSON),
+    Column("labels", LabelSet, nullable=False, server_default=""),
 )
 
 executions = Table(
@@ -61,6 +62,8 @@ executions = Table(
     Column("tags", JSON, nullable=False),
     Column("retention_minutes", Integer),
     Column("expires_at", UtcMicroseconds),
+    #: The labels that a worker must have to run it.
+    Column("requires", LabelSet, nullable=False, server_default=""),
     # The columns from here on are not in the record.
     #: The kernel that runs it, and the folder in which it runs.
     Column("kernel", Text, nullable=False),
@@ -109,10 +112,11 @@ executions = Table(
     Column("protected_outputs", JSON(none_as_null=True)),
     #: The execution at the top of its tree; None for that one itself.
     Column("root_id", Text),
-    # The claim order and all columns that decide a claim: it skips 10,000 that cannot run yet in 3 ms.
+    # Those that a worker can run, in claim order, with all columns that decide a claim: it skips 10,000 that cannot
+    # run yet in 3 ms.
     Index(
         "ix_executions_claims",
-        *("status", "rank", "created_at", "id"),
+        *("status", "requires", "rank", "created_at", "id"),
         *("flow_name", "max_running", "scheduled_for", "reserved_for", "is_held"),
     ),
     # Lists read executions by descending id. With these indexes, no filter needs to sort or search.

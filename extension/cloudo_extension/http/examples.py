@@ -194,6 +194,7 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
         running=(_EXECUTION_ID,),
         started_at=_TIME,
         lease_age_seconds=0.7,
+        labels=("gpu",),
     ),
     models.QueueState(pending=3, paused=False),
     models.OwnDashboard(

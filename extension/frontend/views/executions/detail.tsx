@@ -29,7 +29,8 @@ export function ExecutionDetail() {
   const { api, place, notices } = useApp();
   const id = place.route.value.id ?? "";
   const resource = useResource<Execution>(`execution ${id}`, (signal) => api.get(`execution/${id}`, {}, signal), {
-    concerns: (news) => [...(news.of("execution").get(id) ?? [])].some((type) => type !== "ExecutionLogged"),
+    concerns: (news) =>
+      news.has("worker") || [...(news.of("execution").get(id) ?? [])].some((type) => type !== "ExecutionLogged"),
     paceMs: PACE_MS,
   });
   // The status shows before the whole record has come. Records of lists have no traceback.

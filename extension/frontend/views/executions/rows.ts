@@ -138,7 +138,11 @@ export function useExecutionRows(query: Readonly<Record<string, string>>, order:
     }
     return rowsOf(items, cursor, order);
   };
-  const resource = useResource<Rows>(`executions ${key}`, fetch);
+  const resource = useResource<Rows>(`executions ${key}`, fetch, {
+    // The message of a pending execution may say that no worker has its labels.
+    concerns: (news) => news.has("worker"),
+    paceMs: COUNT_MS,
+  });
 
   const take = (changed: readonly Execution[], deleted: readonly string[] = []) => {
     // The children of a deleted execution move up.

@@ -94,7 +94,7 @@ function WorkerTable({ workers, executions }: State) {
       <table class="cloudo-simple">
         <thead>
           <tr>
-            {["Worker", "Started", "Last heartbeat", "Running"].map((word) => (
+            {["Worker", "Started", "Last heartbeat", "Labels", "Running"].map((word) => (
               <th key={word} scope="col">
                 {word}
               </th>
@@ -112,6 +112,7 @@ function WorkerTable({ workers, executions }: State) {
                 <Time at={worker.started_at} />
               </td>
               <td>{count(Math.round(worker.lease_age_seconds), "second")} ago</td>
+              <td>{worker.labels.join(", ")}</td>
               <td class="cloudo-why">
                 <Running ids={worker.running} executions={executions} />
               </td>
