@@ -107,8 +107,22 @@ def _workspace(target: Target, rest: Sequence[str]) -> Workspace:
     metavar="SECONDS",
     help="Time for which a waiting durable execution keeps its processes.",
 )
+@click.option(
+    "--drain",
+    "drained",
+    metavar="WORKER",
+    help="Start none. Have this worker take nothing more and end once what it runs has ended; wait for that.",
+)
 @pass_target
-def worker(target: Target, *, slots: int | None, labels: Sequence[str], preload: str | None, linger: float) -> None:
+def worker(
+    target: Target,
+    *,
+    slots: int | None,
+    labels: Sequence[str],
+    preload: str | None,
+    linger: float,
+    drained: str | None,
+) -> None:
     """Run queued executions without a server.
 
     It runs until Ctrl-C or SIGTERM, which end its executions in an orderly way. The server of `cloudo up` has a worker
@@ -117,10 +131,17 @@ def worker(target: Target, *, slots: int | None, labels: Sequence[str], preload:
     \b
     cloudo worker --slots 2
     cloudo worker --label gpu
+    cloudo worker --drain host-a:4711
     """
     if target.url is not None:
         raise click.UsageError("A worker needs the workspace, not a server. Give --workspace instead of --url.")
     workspace = target.folder()
+    if drained is not None:
+        from cloudo_kernel.worker.drain import drain
+
+        for line in drain(workspace, drained):
+            click.echo(line)
+        return
     from cloudo_kernel.models.labels import labels_of
     from cloudo_kernel.processes.zygotes import PRELOAD
     from cloudo_kernel.worker.worker import run

@@ -64,6 +64,9 @@ class Worker(Record):
     started_at: UtcTime
     lease_age_seconds: float = Field(description="Seconds since its last heartbeat.")
     labels: tuple[str, ...] = Field(default=(), description="It also runs executions that require these.")
+    draining: bool = Field(
+        default=False, description="Whether it takes nothing more, and ends once what it runs has ended."
+    )
 
 
 class QueueState(Record):

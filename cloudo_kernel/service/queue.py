@@ -39,7 +39,7 @@ class QueueVerbs(Base):
         return tuple(
             Worker(
                 id=one.id,
-                name=f"{one.host}:{one.pid}",
+                name=one.name,
                 host=one.host,
                 pid=one.pid,
                 private=one.private,
@@ -48,6 +48,7 @@ class QueueVerbs(Base):
                 started_at=one.started_at,
                 lease_age_seconds=max(0.0, (now - one.beat_at) / _SECOND),
                 labels=one.labels,
+                draining=one.draining,
             )
             for one in sorted(self._store.workers.all(), key=lambda worker: worker.id)
             if one.beat_at is not None and one.holds_its_lease(now) and not liveness.is_dead(state, one.id)

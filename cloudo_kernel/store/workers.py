@@ -42,6 +42,7 @@ _ALL = select(
     _w.previous_beat_at,
     _w.loops,
     _w.labels,
+    _w.draining,
 )
 _BEAT = (
     update(workers)
@@ -72,6 +73,12 @@ class WorkerRow:
     #: Its background loops, as its last heartbeat reported them.
     loops: tuple[LoopState, ...]
     labels: tuple[str, ...]
+    draining: bool
+
+    @property
+    def name(self) -> str:
+        """Its machine and its process."""
+        return f"{self.host}:{self.pid}"
 
     def holds_its_lease(self, now: datetime) -> bool:
         """Whether its last heartbeat is recent enough to keep the lease."""
@@ -84,11 +91,11 @@ class Workers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def register(self, worker_id: str, *, private: bool, labels: tuple[str, ...] = ()) -> None:
+    def register(self, worker_id: str, *, private: bool, labels: tuple[str, ...] = (), draining: bool = False) -> None:
         """Add a worker. A worker that is not private has a scheduler, and so ends an absence."""
         now, host, pid = self._database.clock(), socket.gethostname(), os.getpid()
         values = {"id": worker_id, "started_at": now, "beat_at": now, "host": host, "pid": pid, "private": private}
-        values["labels"] = labels
+        values |= {"labels": labels, "draining": draining}
         with self._database.write() as connection:
             connection.execute(insert(workers).values(**values, heartbeat=0))
             record(connection, WORKER_STARTED, WORKER, worker_id, time=now, host=host, pid=pid)
@@ -118,6 +125,17 @@ class Workers:
                     _end_absence(connection, worker_id, back_at)
                 _record_alive(connection, now)
         return True
+
+    def is_draining(self, worker_id: str) -> bool:
+        """Return whether the worker is to end once its runs have ended."""
+        query = select(_w.draining).where(_w.id == worker_id)
+        with self._database.read() as connection:
+            return bool(connection.execute(query).scalar())
+
+    def drain(self, worker_id: str) -> None:
+        """Have a worker claim nothing more, and end once its runs have ended. It notices at its next heartbeat."""
+        with self._database.write() as connection:
+            connection.execute(update(workers).where(_w.id == worker_id).values(draining=True))
 
     def leave(self, worker_id: str) -> None:
         """Record that the worker's scheduler has just stopped. If there is no other one, an absence begins."""

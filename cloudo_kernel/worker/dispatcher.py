@@ -46,6 +46,7 @@ class Dispatcher:
         slots: WorkerSlots,
         private: bool,
         follow_up: Callable[[], None],
+        on_drained: Callable[[], None],
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._store = store
@@ -57,6 +58,8 @@ class Dispatcher:
         self._private = private
         #: Starts the flows that follow ended executions; called after each change of the store.
         self._follow_up = follow_up
+        #: Called when the worker drains and nothing runs here, possibly several times.
+        self._on_drained = on_drained
         self._lease_seconds = lease_seconds
         self._lease: liveness.Lease | None = None
         self._loop = Loop("dispatcher", self._dispatch, rest=_rest)
@@ -169,6 +172,10 @@ class Dispatcher:
 
     def _claim(self) -> None:
         self._put_back()
+        if self._heartbeat.is_draining:
+            if self.is_idle:
+                self._on_drained()
+            return
         try:
             claims = self._slots.claim(private=self._private)
         except Exception:
@@ -211,6 +218,8 @@ class Dispatcher:
 
     def _beat(self) -> None:
         if self._heartbeat.beat():
+            if self._heartbeat.is_draining:
+                self._loop.wake()
             return
         # This process stalled until another worker took its lease: the runs here no longer count.
         # Without a registration it gets no claims, so this kills only runs that were taken away.

@@ -32,6 +32,8 @@ class Heartbeat:
         #: The background loops whose states each heartbeat reports; set by the worker.
         self.loops: tuple[Repeated, ...] = ()
         self._lock = threading.Lock()
+        #: Whether the worker claims nothing more, and ends once its runs have ended.
+        self.is_draining = False
         #: When this process was last active, by the wall clock; its current wait began then.
         self._awake_at: datetime | None = None
         #: When it resumed after standing still, if that is not in the store yet.
@@ -40,7 +42,9 @@ class Heartbeat:
     def register(self) -> None:
         """Add the worker to the store. From then on its scheduler counts as alive, if it has one."""
         with self._lock:
-            self._store.workers.register(self._worker_id, private=self._private, labels=self._labels)
+            self._store.workers.register(
+                self._worker_id, private=self._private, labels=self._labels, draining=self.is_draining
+            )
             self._awake_at, self._back_at = self._store.now, None
 
     def beat(self) -> bool:
@@ -75,6 +79,8 @@ class Heartbeat:
         finally:
             # Only now: waiting for a locked store is not an absence.
             self._awake_at = self._store.now
+        if lives:
+            self.is_draining = self._store.workers.is_draining(self._worker_id)
         return lives
 
     def _has_stood_still(self) -> bool:

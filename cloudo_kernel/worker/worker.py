@@ -64,6 +64,8 @@ class Worker:
         self.id = private_id or new_id()
         #: Called after the worker has given up because one of its loops has died.
         self.on_death: Callable[[], None] = lambda: None
+        #: Called when the worker drains and its runs have ended, possibly several times.
+        self.on_drained: Callable[[], None] = lambda: None
         self._listener = store.tail
         self._heartbeat = Heartbeat(store, self.id, private=is_private, labels=labels)
         own_slots = WorkerSlots(store, self.id, slots, labels=labels)
@@ -80,6 +82,7 @@ class Worker:
             private=is_private,
             lease_seconds=lease_seconds,
             follow_up=service.start_following_flows,
+            on_drained=lambda: self.on_drained(),  # noqa: PLW0108 -- it is set after this
         )
         self._housekeeping = Housekeeping(store, service.delete_expired, private=is_private)
         self._notifier = Notifier(
@@ -144,8 +147,9 @@ def run(
     linger_seconds: float = LINGER_SECONDS,
     on_ready: Callable[[], None],
 ) -> bool:
-    """Run a worker until SIGINT, SIGTERM, or the death of one of its loops; return whether all loops survived.
+    """Run a worker until SIGINT, SIGTERM, or the death of one of its loops, or until it has drained.
 
+    Returns whether all loops survived.
     `on_ready` is called once the worker has started.
     """
     shared_zygotes(preload)
@@ -157,7 +161,7 @@ def run(
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
-    worker.on_death = stop.set
+    worker.on_death = worker.on_drained = stop.set
     worker.start()
     on_ready()
     stop.wait()

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -108,6 +109,51 @@ def test_two_workers_share_the_queue_and_run_each_execution_once(
     assert sorted(marks.read_text().split()) == sorted(ids)
 
 
+@pytest.mark.db
+def test_a_rolling_restart_under_load_loses_and_doubles_nothing(
+    workspace: Workspace, api: Service, start_worker: StartWorker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks, go = workspace.root / "marks", workspace.root / "go"
+    mark = f"open({str(marks)!r}, 'a').write(this.get('id') + '\\n')"
+    write_flow(workspace.root, "marking", mark)
+    write_flow(
+        workspace.root, "long", mark, f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.02)"
+    )
+
+    def drain(worker: Worker) -> Thread:
+        [name] = [one.name for one in api.workers() if one.pid == worker.pid]
+        thread = Thread(target=cli, args=(["--workspace", str(workspace.root), "worker", "--drain", name],))
+        thread.start()
+        until(lambda: any(one.draining for one in api.workers() if one.name == name))
+        return thread
+
+    api.save_setting(MAX_RUNNING, 4)
+    first = start_worker()
+    ids = [start(api, "long")]
+    until(lambda: is_in_its_last_cell(api, ids[0]), seconds=60)
+    second = start_worker()
+    ids += [start(api, "marking") for _ in range(30)]
+    drains = [drain(first), drain(second)]  # no worker takes any more
+    assert second.wait(timeout=60) == 0
+    assert first.poll() is None  # it has the long one
+    ids += [start(api, "marking") for _ in range(10)]
+    assert api.execution(ids[-1]).status is Status.PENDING
+    start_worker()
+    for execution_id in ids[1:]:
+        assert api.wait(execution_id, timeout=2 * MINUTE).status is Status.ENDED_SUCCESS
+    assert first.poll() is None
+    go.touch()
+    assert first.wait(timeout=60) == 0
+    for thread in drains:
+        thread.join()
+    records = [api.execution(one) for one in ids]
+    assert {(one.status, one.attempt) for one in records} == {(Status.ENDED_SUCCESS, 1)}
+    assert sorted(marks.read_text().split()) == sorted(ids)
+    assert cli(["--workspace", str(workspace.root), "worker", "--drain", "elsewhere:1"]) == 1
+    assert "--drain: there is no worker 'elsewhere:1'. Live workers: " in capsys.readouterr().err
+
+
+@pytest.mark.db
 def test_a_flow_that_requires_a_label_waits_for_a_worker_that_has_it(
     workspace: Workspace, api: Service, start_worker: StartWorker, capsys: pytest.CaptureFixture[str]
 ) -> None:

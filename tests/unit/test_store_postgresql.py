@@ -96,9 +96,9 @@ def test_tables_of_another_version_are_refused_until_they_are_upgraded(
         running.settings.save("x", 1, user_name="ada")
 
 
-#: What an older Cloudo has in the place of labels.
+#: What an older Cloudo has in the place of labels, and without workers that drain.
 WITHOUT_LABELS = (
-    "ALTER TABLE workers DROP COLUMN labels",
+    "ALTER TABLE workers DROP COLUMN labels, DROP COLUMN draining",
     "ALTER TABLE executions DROP COLUMN requires",  # and with it the index
     "CREATE INDEX ix_executions_claims ON executions (status)",
 )

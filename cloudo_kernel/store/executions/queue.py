@@ -43,7 +43,8 @@ from cloudo_kernel.store.tables import executions, follow_ups, workers
 _UNENDED = (Status.PENDING, *LEASED)
 
 # Built once, because each check of the queue uses them, and each commit leads to a check.
-_REGISTERED = select(workers.c.id).where(workers.c.id == bindparam("worker")).with_for_update(read=True, key_share=True)
+_MAY_CLAIM = select(workers.c.id).where(workers.c.id == bindparam("worker"), ~workers.c.draining)
+_MAY_CLAIM = _MAY_CLAIM.with_for_update(read=True, key_share=True)
 _NEXT_SCHEDULED = (
     select(executions.c.scheduled_for)
     # `concat` keeps SQLite from scanning the queue by the state index; the index on `scheduled_for` finds the first.
@@ -170,8 +171,8 @@ class Queue:
 
         Higher priorities come first, then older executions. Executions of a full flow stay in the queue, and do not
         block those behind them. A private worker claims only executions reserved for it, others only unreserved ones.
-        A worker that has lost its lease gets nothing, because its death would go unnoticed. Nor does one of a paused
-        queue, unless it is private.
+        A worker that has lost its lease gets nothing, because its death would go unnoticed, nor does one that drains.
+        Nor does one of a paused queue, unless it is private.
         """
         now = self._database.clock()
         about = {"now": now, "worker": worker_id}
@@ -182,7 +183,7 @@ class Queue:
                 return ()
         claims: list[Claim | None] = []
         with self._database.write() as connection:
-            if not _is_registered(connection, worker_id):
+            if not _may_claim(connection, worker_id):
                 return ()
             lock_slots(connection)
             wake_overdue(connection, now=now)
@@ -212,6 +213,13 @@ class Queue:
         query = select(func.count()).where(c.worker_id == worker_id, c.status == Status.RUNNING)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
+
+    def holds_any(self, worker_id: str) -> bool:
+        """Return whether the worker holds an execution, running, waiting or paused."""
+        c = executions.c
+        query = select(c.id).where(c.worker_id == worker_id, c.status.in_(LEASED)).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() is not None
 
     def running_by_worker(self) -> dict[str, tuple[str, ...]]:
         """Return the ids of the running executions of each worker."""
@@ -324,5 +332,5 @@ def _release_held(
     return tuple(held)
 
 
-def _is_registered(connection: Connection, worker_id: str) -> bool:
-    return connection.execute(_REGISTERED, {"worker": worker_id}).scalar() is not None
+def _may_claim(connection: Connection, worker_id: str) -> bool:
+    return connection.execute(_MAY_CLAIM, {"worker": worker_id}).scalar() is not None

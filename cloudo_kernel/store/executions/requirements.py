@@ -21,7 +21,7 @@ _each = _first.cte("each", recursive=True)
 _following = select(func.min(_c.requires)).where(_IS_PENDING, _c.requires > _each.c.requires).scalar_subquery()
 _each = _each.union_all(select(_following).where(_each.c.requires.is_not(None)))
 _REQUIRED = select(_each.c.requires).where(_each.c.requires.is_not(None))
-_LABELS_OF_LIVE = select(_w.labels).where(~_w.private, _w.beat_at > bindparam("since"))
+_LABELS_OF_LIVE = select(_w.labels).where(~_w.private, ~_w.draining, _w.beat_at > bindparam("since"))
 _ARE_DUE = select(_c.id).where(
     _c.id.in_(bindparam("ids", expanding=True)),
     or_(_c.scheduled_for.is_(None), _c.scheduled_for <= bindparam("now")),

@@ -31,6 +31,8 @@ workers = Table(
     #: The states of its background loops at its last heartbeat.
     Column("loops", JSON),
     Column("labels", LabelSet, nullable=False, server_default=""),
+    #: It claims nothing more, and ends once its runs have ended.
+    Column("draining", Boolean, nullable=False, server_default=false()),
 )
 
 executions = Table(

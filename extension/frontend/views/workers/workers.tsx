@@ -106,6 +106,7 @@ function WorkerTable({ workers, executions }: State) {
             <tr key={worker.id}>
               <td class="cloudo-why">
                 <strong>{worker.host}</strong>, process {worker.pid}
+                {worker.draining && <span class="cloudo-muted"> (draining)</span>}
                 <div class="cloudo-path">{worker.id}</div>
               </td>
               <td>
