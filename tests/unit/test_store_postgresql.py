@@ -17,6 +17,7 @@ from cloudo_kernel.cli import main
 from cloudo_kernel.errors import Unavailable
 from cloudo_kernel.models import ExecutionFilter
 from cloudo_kernel.store import NewExecution, Store, transfer
+from cloudo_kernel.store.sql import postgresql
 from cloudo_kernel.store.sql.row_locks import lock_execution
 from cloudo_kernel.workspace.layout import Workspace
 from tests.databases import Databases
@@ -155,7 +156,9 @@ def test_a_store_is_copied_from_sqlite(
 
 
 @pytest.mark.db("postgresql")
-def test_a_lost_connection_is_an_error_until_there_is_one_again(store: Store, postgresql_databases: Databases) -> None:
+def test_a_lost_connection_is_an_error_until_there_is_one_again_and_none_when_it_was_idle(
+    store: Store, postgresql_databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = store._database._url.database
     store.settings.save("x", 1, user_name="ada")
 
@@ -173,6 +176,9 @@ def test_a_lost_connection_is_an_error_until_there_is_one_again(store: Store, po
     postgresql_databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     store.settings.save("x", 3, user_name="ada")
     assert (store.settings.get("x").value, store.trouble) == (3, None)
+    monkeypatch.setattr(postgresql, "_MAX_IDLE_SECONDS", 0.0)  # from now on each connection has been idle for long
+    postgresql_databases.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    store.settings.save("x", 4, user_name="ada")
 
 
 @pytest.mark.db("postgresql")
