@@ -202,8 +202,8 @@ def _answers(server: RunningServer) -> bool:
         with urllib.request.urlopen(f"{server.api}/health", timeout=5) as reply:
             return bool(reply.status == 200)
     except urllib.error.HTTPError as error:
-        with error:  # a store that cannot be used is an answer, too
-            return bool(json.load(error)["reason"] != "the store is being opened")
+        with error:  # a store that cannot be used is an answer, too, and so is a server without the extension
+            return error.code == 404 or bool(json.load(error)["reason"] != "the store is being opened")
     except OSError:
         return False
 

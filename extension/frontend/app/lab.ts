@@ -1,7 +1,7 @@
 /** What the extension for JupyterLab imports from the server: panels with the page's views, a sidebar, and counts. */
 
 import { effect, signal } from "@preact/signals";
-import { Api } from "../api/client";
+import { Api, ApiError, segment } from "../api/client";
 import { ExecutionNews } from "../api/executions";
 import { FetchTransport } from "../api/fetch";
 import { Live } from "../api/live";
@@ -123,6 +123,8 @@ export interface Actions {
   runOnce(name: string, source: string): Promise<void>;
   /** Ask for a name and a template. Resolves to null if the dialog was closed. */
   newFlow(): Promise<Flow | null>;
+  /** Rejects if no flow can have this name. */
+  checkName(name: string): Promise<void>;
   /** Rejects if the name is taken or invalid. */
   createFlow(name: string, source: string): Promise<void>;
 }
@@ -152,6 +154,10 @@ export async function mountActions(body: HTMLElement, host: Host): Promise<Actio
     runOnce: async (name, script) =>
       app.notices.started([await app.api.post<Execution>("execution", { name, script })]),
     newFlow: () => newFlow(app),
+    checkName: async (name) => {
+      const error: unknown = await app.api.get(`flow/${segment(name)}`).catch((reason: unknown) => reason);
+      if (error instanceof ApiError && error.code === "name_invalid") throw error;
+    },
     createFlow: async (name, source) => void (await app.api.post("flow", { name, source })),
   };
 }

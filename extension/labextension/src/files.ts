@@ -3,14 +3,15 @@
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import { Dialog, Notification, showDialog } from "@jupyterlab/apputils";
 import type { IDocumentManager } from "@jupyterlab/docmanager";
+import type { Context } from "@jupyterlab/docregistry";
 import type { IFileBrowserFactory } from "@jupyterlab/filebrowser";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import { Widget } from "@lumino/widgets";
 import type { Actions } from "../../frontend/app/lab";
 import type { Desk } from "./desk";
+import { isCancelled, reasonOf, showError } from "./errors";
 import { icon } from "./icon";
-
-import { reasonOf, type Server } from "./server";
+import type { Server } from "./server";
 
 type Arguments = Readonly<Record<string, unknown>>;
 
@@ -35,7 +36,7 @@ export function addFileCommands(tools: Tools): string[] {
       for (const path of paths) await files.save(path);
       await does(await server.actions(desk));
     } catch (error) {
-      Notification.error(reasonOf(error), { autoClose: false });
+      showError(error);
     }
   };
   // A menu is read for a moment: what its entries need is there when one is chosen.
@@ -113,12 +114,10 @@ class Files {
 
   /** Save the document if it is open and has changes. Rejects if that fails. */
   async save(path: string): Promise<void> {
-    const { docs, trans } = this.tools;
+    const { docs, server, trans } = this.tools;
     const widget = docs.findWidget(path);
     const context = widget && docs.contextForWidget(widget);
-    if (!context?.model.dirty) return;
-    await context.save();
-    if (context.model.dirty) throw new Error(trans.__("%1 could not be saved, so it was not run.", path));
+    if (context) await saveChanges(context, server, trans);
   }
 
   async sourceOf(path: string): Promise<string> {
@@ -140,18 +139,24 @@ class Files {
         Dialog.okButton({ label: trans.__("Copy"), actions: ["copy"] }),
       ],
     });
-    if (!button.accept || !value) return;
+    if (!button.accept) return;
     try {
+      if (!value) throw new Error(trans.__("Enter a name for the flow."));
       await this.save(path);
       const isMove = button.actions.includes("move");
-      if (isMove) await this.move(path, value);
-      else await (await server.actions(this.tools.desk)).createFlow(value, await this.sourceOf(path));
+      const actions = await server.actions(this.tools.desk);
+      if (isMove) {
+        await actions.checkName(value);
+        await this.move(path, value);
+      } else {
+        await actions.createFlow(value, await this.sourceOf(path));
+      }
       const label = trans.__("Show flow");
       const callback = () => this.tools.desk.open({ view: "flow", id: value, query: {} });
       const words = isMove ? trans.__("%1 was moved to flows.", value) : trans.__("%1 was copied to flows.", value);
       Notification.success(words, { autoClose: 8_000, actions: [{ label, callback }] });
     } catch (error) {
-      Notification.error(reasonOf(error), { autoClose: false });
+      showError(error);
     }
   }
 
@@ -159,8 +164,7 @@ class Files {
   private async move(path: string, name: string): Promise<void> {
     const { docs, server, trans } = this.tools;
     const folder = server.flowsFolder;
-    if (folder === null)
-      throw new Error(trans.__("The flows are outside of this server's root folder. Copy it instead."));
+    if (folder === null) throw new Error(trans.__("%1 can be copied, but not moved. %2", path, server.outside));
     const ending = ENDING.exec(path)?.[0] ?? "";
     const parts = `${folder}/${name}${ending}`.split("/");
     for (let depth = 1; depth < parts.length; depth += 1) await this.ensureFolder(parts.slice(0, depth).join("/"));
@@ -176,6 +180,22 @@ class Files {
   /** Without the name of a drive, such as `RTC:`. */
   private localPath(path: string): string {
     return this.tools.docs.services.contents.localPath(path);
+  }
+}
+
+/** Save a document if it has changes. Rejects with the reason if that fails. */
+export async function saveChanges(context: Context, server: Server, trans: TranslationBundle): Promise<void> {
+  if (!context.model.dirty) return;
+  try {
+    await context.save();
+  } catch (error) {
+    if (isCancelled(error)) throw error;
+    const words = trans.__(
+      "%1 could not be saved: %2. Save it under another name, then try again.",
+      context.localPath,
+      reasonOf(error),
+    );
+    throw new Error((await server.outage()) || words, { cause: error });
   }
 }
 

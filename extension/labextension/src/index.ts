@@ -14,6 +14,7 @@ import { formatRoute, type Route } from "../../frontend/app/route";
 import { followCounts } from "./counts";
 import { icon, logo } from "./icon";
 import type { Desk } from "./desk";
+import { showError } from "./errors";
 import { addFileCommands } from "./files";
 import { MainPanel, panelName, SidePanel } from "./panels";
 import { addNewFlowCommand } from "./new-flow";
@@ -90,7 +91,11 @@ function activate(app: JupyterFrontEnd, services: Services): void {
         id: id ?? "",
         query: JSON.stringify(query),
       }),
-    openFile: (path) => void commands.execute("docmanager:open", { path: server.pathOf(path) }),
+    openFile: (path) => {
+      const known = server.pathOf(path);
+      if (known !== null) void commands.execute("docmanager:open", { path: known });
+      else showError(trans.__("%1 cannot be opened. %2", path, server.outside));
+    },
   };
 
   /** Without a route: the dashboard as it is, or its first view. */

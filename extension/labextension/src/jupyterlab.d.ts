@@ -184,6 +184,7 @@ declare module "@jupyterlab/apputils" {
     function okButton(options?: Partial<Button>): Readonly<Button>;
     function warnButton(options?: Partial<Button>): Readonly<Button>;
   }
+  export function showErrorMessage(title: string, error: string): Promise<void>;
   export function showDialog<T>(options: {
     title: string;
     body: string | (Widget & { getValue(): T });

@@ -1,11 +1,11 @@
 /** The command that creates a flow from a template and opens it. The front end has the dialog and the templates. */
 
 import type { JupyterFrontEnd } from "@jupyterlab/application";
-import { Notification } from "@jupyterlab/apputils";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import type { Desk } from "./desk";
+import { showError } from "./errors";
 import { icon, logo } from "./icon";
-import { reasonOf, type Server } from "./server";
+import type { Server } from "./server";
 
 /** Add the command. Returns its id. */
 export function addNewFlowCommand(app: JupyterFrontEnd, server: Server, trans: TranslationBundle, desk: Desk): string {
@@ -20,7 +20,7 @@ export function addNewFlowCommand(app: JupyterFrontEnd, server: Server, trans: T
     label: ({ isLauncher }) => (isLauncher ? trans.__("New flow") : trans.__("New flow…")),
     caption: trans.__("Create a flow from a template: a report, a check, a fan-out, a form or a webhook"),
     icon: ({ isLauncher }) => (isLauncher ? logo : icon),
-    execute: () => create().catch((error: unknown) => Notification.error(reasonOf(error), { autoClose: false })),
+    execute: () => create().catch(showError),
   });
   return id;
 }

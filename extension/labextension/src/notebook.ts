@@ -4,7 +4,7 @@
  */
 
 import type { JupyterFrontEnd } from "@jupyterlab/application";
-import { Dialog, Notification, showDialog } from "@jupyterlab/apputils";
+import { Dialog, showDialog } from "@jupyterlab/apputils";
 import type { Context } from "@jupyterlab/docregistry";
 import type { NotebookPanel } from "@jupyterlab/notebook";
 import type { TranslationBundle } from "@jupyterlab/translation";
@@ -12,8 +12,10 @@ import { Widget } from "@lumino/widgets";
 import type { RunFollower, RunState } from "../../frontend/app/lab-run";
 import { CellMarks } from "./cells";
 import type { Desk } from "./desk";
+import { showError } from "./errors";
+import { saveChanges } from "./files";
 import { icon } from "./icon";
-import { reasonOf, type Server } from "./server";
+import type { Server } from "./server";
 
 export interface NotebookTools {
   app: JupyterFrontEnd;
@@ -107,15 +109,14 @@ export class NotebookRun extends Widget {
     if (this.isStarting) return;
     this.isStarting = true;
     try {
-      if (context.model.dirty) await context.save();
-      if (context.model.dirty) return; // JupyterLab has said why
+      await saveChanges(context, tools.server, tools.trans);
       if (!this.flow) return void (await commands.execute("cloudo:add-to-flows"));
       const follower = await this.follow();
       await follower?.start();
     } catch (error) {
       const { code } = error as { code?: string };
       if (code === "inputs_invalid") await commands.execute("cloudo:run-with-inputs");
-      else Notification.error(reasonOf(error), { autoClose: false });
+      else showError(error);
     } finally {
       this.isStarting = false;
     }
@@ -137,7 +138,7 @@ export class NotebookRun extends Widget {
         });
       }
     } catch (error) {
-      Notification.error(reasonOf(error), { autoClose: false });
+      showError(error);
     }
   }
 

@@ -22,8 +22,6 @@ interface Part {
   workspace: string | null;
 }
 
-export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /** Why there is no front end, and what to do about it. */
 export class Unusable extends Error {}
 
@@ -48,14 +46,24 @@ export class Server {
     return this.part?.events ? this.baseUrl + this.part.events : null;
   }
 
-  /** The path for JupyterLab of a file of the workspace; the same if the workspace is elsewhere. */
-  pathOf(path: string): string {
-    return this.part?.workspace ? `${this.part.workspace}/${path}` : path;
+  /** The path for JupyterLab of a file of the workspace; null if the workspace is outside of the root folder. */
+  pathOf(path: string): string | null {
+    if (!this.part || this.part.workspace === null) return null;
+    return this.part.workspace ? `${this.part.workspace}/${path}` : path;
   }
 
   /** The folder of the flows for JupyterLab; null if it is outside of the server's root folder. */
   get flowsFolder(): string | null {
-    return this.part && this.part.workspace !== null ? this.pathOf("flows") : null;
+    return this.pathOf("flows");
+  }
+
+  /** Why JupyterLab cannot open, save or move files of the workspace, and what to do about it. */
+  get outside(): string {
+    return this.trans.__(
+      "The workspace of Cloudo is outside of this server's root folder, %1. Start the server in the workspace, or set " +
+        "c.Cloudo.workspace to a folder below the root.",
+      PageConfig.getOption("serverRoot"),
+    );
   }
 
   /** The name of the flow that a file is, or null. */
@@ -103,13 +111,13 @@ export class Server {
     }
     if (part.version !== VERSION) {
       return trans.__(
-        "JupyterLab has Cloudo %1, and the server has Cloudo %2. Install cloudo %2 in the environment of JupyterLab, " +
-          "then reload this page.",
+        "JupyterLab has Cloudo %1, and the server runs Cloudo %2. If you have upgraded Cloudo, restart the server. " +
+          "Otherwise install cloudo %2 in the environment of JupyterLab, then reload this page.",
         VERSION,
         part.version,
       );
     }
-    if (!part.script) return trans.__("The front end is not built. Run make frontend, then restart the server.");
+    if (!part.script) return trans.__("The front end is not built. Run make frontend, then reload this page.");
     return "";
   }
 
@@ -140,11 +148,18 @@ export class Server {
       return frontEnd;
     } catch (error) {
       link.remove();
-      const words = this.trans.__(
-        "Cloudo's views could not be loaded: the server is away, your session has expired, or the server was updated. " +
-          "Reload this page.",
-      );
-      throw new Unusable(words, { cause: error });
+      const updated = this.trans.__("Cloudo was updated on the server. Reload this page.");
+      throw new Unusable((await this.outage()) || updated, { cause: error });
     }
+  }
+
+  /** Why the server refuses everything, and what to do about it; empty if it does not. */
+  async outage(): Promise<string> {
+    const { trans, baseUrl } = this;
+    const reply = await fetch(`${baseUrl}cloudo/api/1/user/me`).catch(() => null);
+    if (!reply) return trans.__("The server cannot be reached. Start it, then try again.");
+    return reply.status === 401 || reply.status === 403
+      ? trans.__("Your session has expired. Log in again in another tab, then try again.")
+      : "";
   }
 }
