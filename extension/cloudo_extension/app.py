@@ -19,7 +19,7 @@ from cloudo_extension.http import openapi
 from cloudo_extension.http.authentication import TokenIdentity
 from cloudo_extension.pages import explorer
 from cloudo_extension.pages.dashboard import dashboard_handlers
-from cloudo_extension.pages.frontend import FOLDER, Frontend, lab_options
+from cloudo_extension.pages.frontend import FOLDER, Frontend, LabConfig
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_extension.rest import BUSIEST, routes
 from cloudo_kernel.errors import CloudoError
@@ -157,9 +157,10 @@ class Cloudo(ExtensionApp):
         self.handlers.extend(explorer.pages)
         frontend = Frontend(Path(self.frontend))
         self.handlers.extend(dashboard_handlers(self.serverapp, frontend))
-        page_config = self.serverapp.web_app.settings.setdefault("page_config_data", {})
+        settings, name = self.serverapp.web_app.settings, "page_config_hook"
         root = Path(self.serverapp.root_dir).resolve()
-        page_config["cloudo"] = lab_options(frontend, workspace=self.backend.workspace.root, root=root)
+        workspace = self.backend.workspace.root
+        settings[name] = LabConfig(frontend, workspace=workspace, root=root, before=settings.get(name))
 
     def name_of(self, user_name: str) -> str:
         """Return Cloudo's name for the user whom the server's identity provider calls `user_name`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
+from cloudo_extension.pages.frontend import FOLDER
 from tests.acceptance.page import BOOT, RUN, button
 from tests.acceptance.test_other_kernels import write_spec
 from tests.flows import notebook, write_flow
@@ -20,6 +22,12 @@ from tests.server import RunningServer, Serve
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
+
+
+@pytest.fixture(scope="module")
+def front_end(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the built front end, which a test can rebuild."""
+    return Path(shutil.copytree(FOLDER, tmp_path_factory.mktemp("built") / "static"))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +49,7 @@ def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, start: Serve, read_only: Path) -> RunningServer:
+def server(tmp_path_factory: pytest.TempPathFactory, start: Serve, front_end: Path, read_only: Path) -> RunningServer:
     specs = tmp_path_factory.mktemp("specs")
     write_spec(specs, "bash", "-m", "bash_kernel", language="bash")
     write_flow(read_only, "plain", "6 * 7")
@@ -49,7 +57,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, start: Serve, read_only: Pa
     write_flow(read_only, "shell", "echo $((6 * 7))", kernel="bash")
     write_flow(read_only, "unknown", "6 * 7", kernel="nowhere")
     environment = {"JUPYTER_PATH": str(specs)}
-    return start(read_only, environment=environment)
+    return start(read_only, config={"Cloudo": {"frontend": str(front_end)}}, environment=environment)
 
 
 @pytest.fixture
@@ -175,6 +183,19 @@ def test_two_jupyterlabs_show_the_same_runs(
         for each in panels:
             expect(marks(each).filter(has_text="done")).to_contain_text("42", timeout=RUN)
             button(each, "Dismiss").click()
+
+
+def test_a_front_end_that_was_rebuilt_is_loaded_after_a_reload(
+    page: Page, server: RunningServer, front_end: Path
+) -> None:
+    launcher(page, server)
+    manifest = front_end / "manifest.json"
+    names = json.loads(manifest.read_text())
+    for ending in ("", ".gz"):
+        (front_end / f"{names['lab.js']}{ending}").rename(front_end / f"lab-rebuilt.js{ending}")
+    manifest.write_text(json.dumps({**names, "lab.js": "lab-rebuilt.js"}))
+    expect(sidebar(page)).to_contain_text("Cloudo was updated on the server. Reload this page.")
+    expect(sidebar(launcher(page, server)).get_by_role("heading", name="Flows")).to_be_visible()
 
 
 def test_a_server_with_another_version_is_told_with_the_cure(page: Page, server: RunningServer) -> None:

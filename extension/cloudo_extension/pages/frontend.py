@@ -7,7 +7,7 @@ them for good. Beside each file is a compressed copy, because Jupyter's server c
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -81,21 +81,39 @@ class Frontend:
         return self._read[1]
 
 
-def lab_options(frontend: Frontend, *, workspace: Path, root: Path) -> dict[str, str | None]:
-    """Return what the extension for JupyterLab reads from the page's configuration.
+class LabConfig:
+    """What the extension for JupyterLab reads from the page's configuration; a `page_config_hook` of Jupyter's apps.
 
-    Addresses are below the server's base URL. `workspace` is below the server's root, or null if it is elsewhere.
+    It is read for each page, so that a page that is loaded after a rebuild names files that are there.
     """
-    try:
-        build = frontend.build()
-    except web.HTTPError:  # the extension says so when a panel opens
-        names: dict[str, str | None] = {"script": None, "style": None, "events": None}
-    else:
-        files = {"script": build.lab, "style": build.style_name, "events": build.events}
-        names = {kind: f"cloudo/static/{name}" for kind, name in files.items()}
-    is_inside = workspace.is_relative_to(root)
-    below = workspace.relative_to(root).as_posix() if is_inside else None
-    return {"version": version("cloudo"), "workspace": "" if below == "." else below, **names}
+
+    def __init__(
+        self, frontend: Frontend, *, workspace: Path, root: Path, before: Callable[..., dict[str, Any]] | None
+    ) -> None:
+        self._frontend = frontend
+        is_inside = workspace.is_relative_to(root)
+        below = workspace.relative_to(root).as_posix() if is_inside else None
+        self._workspace = "" if below == "." else below
+        self._before = before
+        # An upgrade does not change the version of the running server.
+        self._version = version("cloudo")
+
+    def __call__(self, handler: JupyterHandler, page_config: dict[str, Any]) -> dict[str, Any]:
+        """Return the configuration with ours. Jupyter's apps call it, with the handler of the page."""
+        if self._before is not None:
+            page_config = self._before(handler, page_config)
+        return {**page_config, "cloudo": self._options()}
+
+    def _options(self) -> dict[str, str | None]:
+        """Addresses are below the server's base URL, the workspace below its root; it is null if it is elsewhere."""
+        try:
+            build = self._frontend.build()
+        except web.HTTPError:  # the extension says so when a panel opens
+            names: dict[str, str | None] = {"script": None, "style": None, "events": None}
+        else:
+            files = {"script": build.lab, "style": build.style_name, "events": build.events}
+            names = {kind: f"cloudo/static/{name}" for kind, name in files.items()}
+        return {"version": self._version, "workspace": self._workspace, **names}
 
 
 class StaticHandler(JupyterHandler, web.StaticFileHandler):
