@@ -139,7 +139,7 @@ DOCUMENTED: dict[str, DocumentedSetting] = {
         {}, f"an object with up to {_MAX_FILTERS} queries of the list of executions by name", _is_filters
     ),
     "client.dashboard.last_visit": DocumentedSetting(
-        None, "an object with the moments `seen` and `before`, or null", _is_visit
+        None, "an object with the moments seen and before, or null", _is_visit
     ),
     # For the library's flow `Notify by email`, without its secret `client.smtp.password`: anyone may read these.
     "client.smtp.host": _line("the name of a mail server, such as mail.example.com"),
@@ -179,7 +179,7 @@ MEANINGS: dict[str, str] = {
     "client.queue.paused": "Whether the queue is paused: nothing starts, and running executions go on.",
     "client.dashboard.filters": "Saved filters of the list of executions; each user can have their own.",
     "client.dashboard.last_visit": "When a user last saw the home page, and when the visit before ended.",
-    "client.smtp.host": "Mail server of the flow `Notify by email`.",
+    "client.smtp.host": "Mail server of the flow Notify by email.",
     "client.smtp.port": "Its port; null for the usual one.",
     "client.smtp.security": "How the connection to the mail server is encrypted.",
     "client.smtp.user": "User name at the mail server.",

@@ -91,7 +91,7 @@ function WorkerTable({ workers, executions }: State) {
   }
   return (
     <div class="cloudo-scroll" tabIndex={0} role="region" aria-label="Table of workers">
-      <table class="cloudo-simple">
+      <table class="cloudo-simple cloudo-workers">
         <thead>
           <tr>
             {["Worker", "Started", "Last heartbeat", "Labels", "Running"].map((word) => (
@@ -109,12 +109,12 @@ function WorkerTable({ workers, executions }: State) {
                 {worker.draining && <span class="cloudo-muted"> (draining)</span>}
                 <div class="cloudo-path">{worker.id}</div>
               </td>
-              <td>
+              <td data-label="Started">
                 <Time at={worker.started_at} />
               </td>
-              <td>{count(Math.round(worker.lease_age_seconds), "second")} ago</td>
-              <td>{worker.labels.join(", ")}</td>
-              <td class="cloudo-why">
+              <td data-label="Last heartbeat">{count(Math.round(worker.lease_age_seconds), "second")} ago</td>
+              <td data-label="Labels">{worker.labels.join(", ")}</td>
+              <td class="cloudo-why" data-label="Running">
                 <Running ids={worker.running} executions={executions} />
               </td>
             </tr>
