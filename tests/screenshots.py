@@ -211,10 +211,22 @@ def schedules(camera: Photographer) -> None:
         page.request.delete(f"{camera.url}cloudo/api/1/schedule/{one}", headers=headers)
 
 
+#: A parent whose children are shown below it.
+REGIONS = """
+for region in ("north", "south"):
+    this.flow("examples/sales_report", name=f"Sales in the {region}", region=region)
+"""
+
+
 def executions(camera: Photographer) -> None:
-    page = camera.page
+    page, headers = camera.page, {"Authorization": f"token {camera.token}"}
+    body = {"script": REGIONS, "name": "Sales of all regions"}
+    page.request.post(f"{camera.url}cloudo/api/1/execution", data=body, headers=headers)
     camera.open("executions")
     camera.take("executions-running")
+    page.get_by_role("button", name="Children of Sales of all regions").first.click()
+    children = page.locator("tr[aria-level='2']").filter(has_text="Success")
+    expect(children).to_have_count(2, timeout=120_000)
     for status in ("Success", "Error"):
         rows = page.locator("tbody tr", has_text=status)
         expect(rows.first).to_be_visible(timeout=120_000)
