@@ -164,6 +164,8 @@ interface ErrorBody {
 
 function errorOf({ status, body }: Reply): ApiError {
   const { error, message } = (typeof body === "object" && body !== null ? body : {}) as ErrorBody;
-  const words = error?.message ?? message ?? `The server answered ${status}.`;
+  const told = error?.message ?? message ?? `The server answered ${status}.`;
+  // Jupyter's words for a cookie against forged requests that is gone: '_xsrf' argument missing from POST
+  const words = told.includes("'_xsrf'") ? "A cookie of this page has expired. Reload the page, then try again." : told;
   return new ApiError(status, error?.code ?? "error", words, error?.field ?? null, error?.errors ?? []);
 }

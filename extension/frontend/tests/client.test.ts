@@ -46,6 +46,15 @@ test("a proxy's error page and a lost server are errors, too", async () => {
   expect(lost).toMatchObject({ status: 0, code: "unreachable" });
 });
 
+test("a lost cookie is told with the cure", async () => {
+  const refused = { status: 403, headers: {}, body: { message: "'_xsrf' argument missing from POST" } };
+  const me = { status: 200, headers: {}, body: null };
+  const transport = answering({});
+  transport.request = async ({ path }) => (path === "user/me" ? me : refused);
+  const error = await new Api(transport).post("flow").catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ status: 403, message: expect.stringContaining("Reload the page") as string });
+});
+
 test("an expired session is told apart from a missing permission", async () => {
   const asked: string[] = [];
   const api = (statusOfMe: number) =>
