@@ -95,6 +95,9 @@ def _workspace(target: Target, rest: Sequence[str]) -> Workspace:
     help="Also run flows that require this label, such as gpu. May be repeated.",
 )
 @click.option(
+    "--executor", default="local", show_default=True, metavar="NAME", help="What runs the executions, if installed."
+)
+@click.option(
     "--preload",
     metavar="MODULE,…",
     help="Import these modules once, before any notebook runs. Default: numpy,pandas,matplotlib.pyplot.",
@@ -119,6 +122,7 @@ def worker(
     *,
     slots: int | None,
     labels: Sequence[str],
+    executor: str,
     preload: str | None,
     linger: float,
     drained: str | None,
@@ -144,7 +148,10 @@ def worker(
         return
     from cloudo_kernel.models.labels import labels_of
     from cloudo_kernel.processes.zygotes import PRELOAD
+    from cloudo_kernel.worker.executors import checked
     from cloudo_kernel.worker.worker import run
+
+    checked(executor, field="--executor")
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     ready = f"This worker runs the executions of {workspace.root}. Ctrl-C ends it."
@@ -153,6 +160,7 @@ def worker(
         workspace,
         slots=slots,
         labels=labels_of(labels, field="--label"),
+        executor=executor,
         preload=modules,
         linger_seconds=linger,
         on_ready=lambda: click.echo(ready),

@@ -13,17 +13,15 @@ from cloudo_kernel.models import EngineTier
 from cloudo_kernel.processes import channel
 from cloudo_kernel.processes.loop import Failures, Loop
 from cloudo_kernel.processes.provisioner import is_kernel_forkable
-from cloudo_kernel.processes.zygotes import Zygotes
+from cloudo_kernel.processes.zygotes import shared_zygotes
 from cloudo_kernel.runner.run import GRACE_SECONDS
-from cloudo_kernel.store import Claim, Outcome, Store
-from cloudo_kernel.worker.executor import OnEnd
+from cloudo_kernel.store import Claim, Outcome
+from cloudo_kernel.worker.executor import ExecutorContext, OnEnd
 from cloudo_kernel.worker.outcomes import timed_out
 from cloudo_kernel.worker.run_supervisor import RunSupervisor
 from cloudo_kernel.worker.runner_pool import RunnerPool
 from cloudo_kernel.worker.runner_process import RunnerProcess
-from cloudo_kernel.worker.slots import WorkerSlots
 from cloudo_kernel.worker.socket_dirs import SocketDirs
-from cloudo_kernel.workspace.catalog import Catalog
 
 _log = logging.getLogger(__name__)
 
@@ -36,23 +34,10 @@ _WARM_SECONDS = 15.0
 class LocalExecutor:
     """An `Executor` that runs executions in local processes."""
 
-    def __init__(
-        self,
-        store: Store,
-        catalog: Catalog,
-        zygotes: Zygotes,
-        slots: WorkerSlots,
-        *,
-        reserved_for: str | None,
-        linger_seconds: float,
-    ) -> None:
-        self._store = store
-        self._catalog = catalog
-        self._slots = slots
-        self._reserved_for = reserved_for
-        self._linger_seconds = linger_seconds
+    def __init__(self, context: ExecutorContext) -> None:
+        self._context = context
         self._sockets = SocketDirs()
-        self._pool = RunnerPool(zygotes, self._sockets)
+        self._pool = RunnerPool(shared_zygotes(), self._sockets)
         self._runs: dict[str, _Run] = {}
         self._failures = Failures("The supervision of a run")
         self._on_end: OnEnd = lambda *, is_reported: None  # noqa: ARG005 -- replaced by `start`
@@ -71,13 +56,14 @@ class LocalExecutor:
 
     def submit(self, claim: Claim) -> None:
         """See `Executor.submit`."""
+        context = self._context
         supervisor = RunSupervisor(
-            self._store,
-            self._catalog,
+            context.store,
+            context.catalog,
             claim,
-            self._slots,
-            reserved_for=self._reserved_for,
-            linger_seconds=self._linger_seconds,
+            context.slots,
+            reserved_for=context.reserved_for,
+            linger_seconds=context.linger_seconds,
         )
         run = _Run(supervisor)
         with self._lock:

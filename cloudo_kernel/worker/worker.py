@@ -25,9 +25,10 @@ from cloudo_kernel.service import Service
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
 from cloudo_kernel.store import LEASE_SECONDS, Store
 from cloudo_kernel.worker.dispatcher import Dispatcher
+from cloudo_kernel.worker.executor import ExecutorContext
+from cloudo_kernel.worker.executors import LOCAL, load
 from cloudo_kernel.worker.heartbeat import Heartbeat
 from cloudo_kernel.worker.housekeeping import Housekeeping
-from cloudo_kernel.worker.local_executor import LocalExecutor
 from cloudo_kernel.worker.notifier import Notifier
 from cloudo_kernel.worker.scheduler import Scheduler
 from cloudo_kernel.worker.slots import WorkerSlots
@@ -39,7 +40,7 @@ class Worker:
     """Runs executions of a store until it is stopped.
 
     `slots` limits this worker, in addition to the limit of the store. With `labels` it also runs executions that
-    require them. With `private_id` it runs only executions that
+    require them. `executor` is the name of an installed one. With `private_id` it runs only executions that
     are reserved for that id, and no schedules. After `lease_seconds` without a heartbeat, another worker counts as
     lost. After `linger_seconds`, a durable execution that waits here gives up its processes. `notification_delays` are
     the seconds between delivery attempts.
@@ -52,6 +53,7 @@ class Worker:
         *,
         slots: int | None = None,
         labels: tuple[str, ...] = (),
+        executor: str = LOCAL,
         private_id: str | None = None,
         lease_seconds: float = LEASE_SECONDS,
         linger_seconds: float = LINGER_SECONDS,
@@ -69,9 +71,10 @@ class Worker:
         self._listener = store.tail
         self._heartbeat = Heartbeat(store, self.id, private=is_private, labels=labels)
         own_slots = WorkerSlots(store, self.id, slots, labels=labels)
-        self._executor = LocalExecutor(
-            store, catalog, shared_zygotes(), own_slots, reserved_for=private_id, linger_seconds=linger_seconds
+        context = ExecutorContext(
+            store=store, catalog=catalog, slots=own_slots, reserved_for=private_id, linger_seconds=linger_seconds
         )
+        self._executor = load(executor)(context)
         self._dispatcher = Dispatcher(
             store,
             self._executor,
@@ -143,6 +146,7 @@ def run(
     *,
     slots: int | None = None,
     labels: tuple[str, ...] = (),
+    executor: str = LOCAL,
     preload: Sequence[str] = PRELOAD,
     linger_seconds: float = LINGER_SECONDS,
     on_ready: Callable[[], None],
@@ -153,7 +157,7 @@ def run(
     `on_ready` is called once the worker has started.
     """
     shared_zygotes(preload)
-    store, worker = _open(workspace, slots=slots, labels=labels, linger_seconds=linger_seconds)
+    store, worker = _open(workspace, slots=slots, labels=labels, executor=executor, linger_seconds=linger_seconds)
     stop = threading.Event()
 
     def on_signal(_signal: int, _frame: FrameType | None) -> None:

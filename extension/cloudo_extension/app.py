@@ -27,6 +27,7 @@ from cloudo_kernel.models.labels import labels_of
 from cloudo_kernel.processes.zygotes import PRELOAD, shared_zygotes
 from cloudo_kernel.security import outbound_http
 from cloudo_kernel.settings import LINGER_SECONDS, NOTIFICATION_DELAYS
+from cloudo_kernel.worker import executors
 from cloudo_kernel.workspace.layout import Workspace, default_user_name
 
 #: Maximum number of cached identities.
@@ -66,6 +67,11 @@ class Cloudo(ExtensionApp):
         config=True,
         help="Labels of this server's worker, such as `gpu`. It also runs flows that require them. "
         "`cloudo worker` takes `--label`.",
+    )
+    executor = Unicode(
+        executors.LOCAL,
+        config=True,
+        help="Name of an installed executor, which runs this server's executions. `cloudo worker` takes `--executor`.",
     )
     embedded_worker = Bool(
         True, config=True, help="Whether this server runs executions itself. If not, start `cloudo worker` as well."
@@ -137,6 +143,7 @@ class Cloudo(ExtensionApp):
         self._activity = PeriodicCallback(self._note_activity, max(1, self.activity_seconds * 1000))
         allowed = outbound_http.networks(self.allowed_private_networks)
         workspace = Workspace(Path(self.workspace).expanduser().resolve(), allowed_private_networks=allowed)
+        executors.checked(self.executor, field="c.Cloudo.executor")
         shared_zygotes(self.preload)  # nothing starts before the first kernel or execution
         self.renderer = Renderer()
         self.settings |= {"cloudo_routes": routes, "cloudo_renderer": self.renderer}
@@ -145,6 +152,7 @@ class Cloudo(ExtensionApp):
             has_worker=self.embedded_worker,
             prepare=partial(openapi.document_json, routes, self.serverapp.base_url),
             slots=self.slots,
+            executor=self.executor,
             labels=labels_of(self.worker_labels, field="c.Cloudo.worker_labels"),
             linger_seconds=self.linger_seconds,
             notification_delays=self.notification_delays,

@@ -37,11 +37,21 @@ def test_a_worker_runs_the_queue_until_ctrl_c(shell: Shell) -> None:
     until(lambda: not living(shell))
 
 
-def test_up_refuses_a_label_that_is_none(shell: Shell) -> None:
-    done = shell.run("up", "--no-browser", "--port", str(free_port()), "--Cloudo.worker_labels=GPU")
+@pytest.mark.parametrize(
+    ("flag", "reason"),
+    [
+        ("--Cloudo.worker_labels=GPU", "c.Cloudo.worker_labels: 'GPU' is not a label"),
+        ("--Cloudo.executor=nowhere", "c.Cloudo.executor: no executor 'nowhere' is installed. Installed: local"),
+    ],
+)
+def test_up_refuses_values_that_its_worker_cannot_use(shell: Shell, flag: str, reason: str) -> None:
+    done = shell.run("up", "--no-browser", "--port", str(free_port()), flag)
     assert done.returncode == 1
-    assert "c.Cloudo.worker_labels: 'GPU' is not a label" in done.stderr
+    assert reason in done.stderr
     assert "Cloudo cannot start with this configuration" in done.stderr
+    done = shell.run("worker", "--executor", "nowhere")
+    assert done.returncode == 1
+    assert "--executor: no executor 'nowhere' is installed. Installed: local" in done.stderr
 
 
 def test_up_serves_the_workspace_until_it_is_stopped(shell: Shell, tmp_path: Path) -> None:
