@@ -45,6 +45,7 @@ COMMANDS = (
         "token",
         "queue",
         "worker",
+        "db",
         "doctor",
     ),
 )
