@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
 import cloudo_kernel as cloudo
-from cloudo_kernel.client import Client
 from cloudo_kernel.flow_api import System
 from tests.acceptance.page import HOSTILE, Open, is_failure, is_foreign, ready
 from tests.acceptance.shell import Shell
@@ -40,13 +39,6 @@ def server(start: Serve) -> RunningServer:
     write_flow(flows, "endless", "import time\nwhile True: time.sleep(0.1)")
     write_flow(flows, "reports/täglich wöchentlich", *(f"print({n})" for n in range(5)))
     return server
-
-
-@pytest.fixture(scope="module")
-def api(server: RunningServer) -> Iterator[Client]:
-    """A client of the `server` of the test module."""
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

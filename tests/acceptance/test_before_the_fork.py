@@ -70,6 +70,13 @@ def stock(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> li
     return told(nbformat.read(executed, as_version=4), folder)
 
 
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    client = server.client()
+    yield client
+    client.close()
+
+
 def told(book: nbformat.NotebookNode, folder: Path) -> list[Any]:
     """Return what the cells printed, by stream, and what they left in their folder."""
     cells: list[Any] = []

@@ -91,6 +91,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
 @pytest.fixture
 def open_notebook(server: RunningServer) -> Iterator[Callable[..., Notebook]]:
     opened: list[Notebook] = []

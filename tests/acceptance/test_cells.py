@@ -41,6 +41,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 @pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def notebook(server: RunningServer) -> Iterator[Notebook]:
     notebook = Notebook(server, "cells.ipynb")
     notebook.do("%load_ext cloudo_kernel\nimport cloudo_kernel as cloudo\nhere = cloudo.connect()")

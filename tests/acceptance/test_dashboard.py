@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
@@ -21,6 +22,12 @@ expect.set_options(timeout=40_000)
 @pytest.fixture(scope="module")
 def server(flows_server: RunningServer) -> RunningServer:
     return flows_server
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
 
 
 # --- playing -----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "greet", FAILS, parameters=PARAMETERS, metadata={"protect_inputs": ["key"]})
     write_flow(workspace, "gone", "1")
     return serve(workspace)
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
 
 
 def opened(page: Page) -> Locator:

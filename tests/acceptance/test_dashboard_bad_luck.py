@@ -50,6 +50,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     return serve(workspace)
 
 
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
 def test_an_old_page_offers_to_reload_when_the_server_is_newer(show: Open, server: RunningServer) -> None:
     page = show("flows")
 

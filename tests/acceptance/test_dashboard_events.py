@@ -33,6 +33,12 @@ def server(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Iterator[Run
     running.stop()
 
 
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
 #: How many milliseconds a request of JupyterLab takes.
 CONTENTS = """async () => {
     const begun = performance.now();

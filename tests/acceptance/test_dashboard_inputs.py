@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ expect.set_options(timeout=40_000)
 def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "any", "this.set_output('got', this.get('input_value'))")
     return serve(workspace)
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
 
 
 def add(form: Page | Locator, at: int, name: str, kind: str, value: str = "") -> None:

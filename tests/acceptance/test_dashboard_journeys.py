@@ -54,6 +54,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     return serve(workspace)
 
 
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
 @pytest.fixture
 def opened(browser: Browser, server: RunningServer) -> Iterator[Callable[..., Page]]:
     """Open the dashboard in a browser of its own, which has never seen it but is logged in."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     write_script(workspace, "asks", ASKS)
     write_flow(workspace, "endless", "import time\nwhile True: time.sleep(0.05)")
     return serve(workspace)
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
 
 
 def step_to(page: Page, target: Locator, key: str = "Tab") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     for number in range(20):
         write_flow(workspace, f"many/flow {number:02}", "1")
     return serve(workspace)
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
 
 
 def test_the_children_of_an_execution_are_listed_and_followed(show: Open, api: Client) -> None:

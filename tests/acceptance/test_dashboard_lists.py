@@ -40,6 +40,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     return serve(workspace)
 
 
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
 @pytest.fixture
 def paused(api: Client) -> Iterator[None]:
     """A queue that starts nothing."""

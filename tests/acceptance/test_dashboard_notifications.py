@@ -50,6 +50,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     return serve(workspace)
 
 
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
 @pytest.fixture
 def tabs(browser: Browser, server: RunningServer) -> Iterator[list[Page]]:
     """Three tabs of one browser."""

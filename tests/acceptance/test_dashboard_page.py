@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -24,6 +25,12 @@ expect.set_options(timeout=40_000)
 @pytest.fixture(scope="module")
 def server(flows_server: RunningServer) -> RunningServer:
     return flows_server
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
 
 
 def kernels(server: RunningServer) -> set[str]:

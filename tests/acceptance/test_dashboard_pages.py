@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "failing", "1 / 0")
     write_flow(workspace, "asks", "system.message('Which region?', {'properties': {'region': {}}}).wait()")
     return serve(workspace)
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
 
 
 def test_a_flow_is_run_from_its_own_page_which_shows_its_runs(show: Open, api: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "chart", FIGURE)
     write_flow(workspace, "nothing", "1")
     return serve(workspace)
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
 
 
 def is_drawn(page: Page, selector: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
         write_flow(workspace, name, "n", parameters="n: int = 1  # how many")
     write_flow(workspace, "Delayed", "1 / 0", parameters="flow_name: str | list[str]")  # wins over the library's
     return serve(workspace)
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)

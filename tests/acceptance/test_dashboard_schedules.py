@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "failing", "1 / 0")
     write_flow(workspace, "hostile", "1", metadata={"title": HOSTILE})
     return serve(workspace)
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)

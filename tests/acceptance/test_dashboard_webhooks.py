@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -40,6 +41,12 @@ def server(workspace: Path, serve: Serve) -> RunningServer:
     write_flow(workspace, "other", "1")
     write_flow(workspace, "sales", "1", parameters="region: str\ntop = 3\nis_new = True")
     return serve(workspace)
+
+
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)

@@ -58,6 +58,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, specs: Path) -> Iterator[Ru
         yield servers.start(config=preload, environment={"JUPYTER_PATH": str(specs)})
 
 
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    client = server.client()
+    yield client
+    client.close()
+
+
 def told(book: nbformat.NotebookNode, folder: Path) -> list[tuple[str, Any, Any]]:
     """Return source, number and outputs of each code cell, without what is new each time."""
     code = [cell for cell in book.cells if cell.cell_type == "code"]

@@ -26,6 +26,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 @pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def notebook(server: RunningServer) -> Iterator[Notebook]:
     notebook = Notebook(server, "by hand.ipynb")
     notebook.do("%load_ext cloudo_kernel")

@@ -37,6 +37,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Iterator
         yield servers.start(config=config, environment={"PYTHONPATH": os.pathsep.join([str(ROOT), str(packages)])})
 
 
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    client = server.client()
+    yield client
+    client.close()
+
+
 def run(api: Client, *sources: str, flow_name: str | None = None) -> tuple[list[str], list[str]]:
     """Run cells, or a flow; return the lines of its log, and those that it printed."""
     asked = StartExecution(flow_name=flow_name) if flow_name else StartExecution(script=notebook(*sources))

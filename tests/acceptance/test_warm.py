@@ -52,6 +52,13 @@ def server(servers: Servers, packages: Path) -> RunningServer:
     )
 
 
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    client = server.client()
+    yield client
+    client.close()
+
+
 def run(api: Client, *sources: str, metadata: dict[str, Any] | None = None) -> Execution:
     """Run a notebook's cells to their end."""
     script = notebook(*sources, metadata=metadata)

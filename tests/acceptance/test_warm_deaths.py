@@ -52,6 +52,13 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("t")
 
 
+@pytest.fixture(scope="module")
+def api(server: RunningServer) -> Iterator[Client]:
+    client = server.client()
+    yield client
+    client.close()
+
+
 def start(api: Client) -> str:
     source = "import psutil\nme = psutil.Process()\nthis.set_output('names', [me.name(), me.parent().name()])"
     return api.start_execution(StartExecution(script=source)).id
