@@ -52,8 +52,11 @@ class RunVerbs:
         """Change fields of a child."""
 
     @verb(writes=True)
-    def log(self, text: str, *, level: str) -> None:
-        """Add a line to the log. It is in the socket to the worker when this returns."""
+    def log(self, text: str, *, level: str, at: float) -> None:
+        """Add a line to the log. It is in the socket to the worker when this returns.
+
+        `at` is when the flow wrote it, in seconds since 1970 by this machine's clock.
+        """
 
     @verb(writes=True)
     def save(self, **fields: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
@@ -96,7 +97,7 @@ class This(Execution):
         if self._has_ended:  # log calls get no reply, so the worker could not refuse one
             raise Conflict(f"The execution {self.id} has ended itself; nothing can be logged after that.")
         parts = [str(value) for value in values] + [f"{name}={value!r}" for name, value in named.items()]
-        self._api.log(" ".join(parts), level=level)
+        self._api.log(" ".join(parts), level=level, at=time.time())
 
     def flow(
         self,

@@ -50,6 +50,8 @@ OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024
 _MAX_SECONDS = 100 * 365 * 86_400.0
 #: Number of log lines that are written at once. They are also written after a short silence and before other calls.
 _LOG_BATCH = 1000
+#: A flow that changes its clock, as tests do, may tell more.
+_MAX_LOG_DELAY_SECONDS = 60.0
 
 
 #: Verbs that change nothing, and do not wait. A flow may still call them after it has declared its end.
@@ -187,11 +189,13 @@ class FlowRequests(AuthorApi, RunVerbs):
         """Return all saved settings, with the values of secrets."""
         return self._service.revealed_settings()
 
-    def log(self, text: str, *, level: str) -> None:
+    def log(self, text: str, *, level: str, at: float) -> None:
         """Add a line to the log, unless a replay finds it there already."""
         if self._replay is not None and self._replay.skips_log_line():
             return
-        line = self._secrets.line(LogLine(time=self._store.now, text=text, level=level))
+        delay = time.time() - at  # the flow does not wait: by now the next cell may run
+        written = self._store.now - timedelta(seconds=delay if 0 < delay < _MAX_LOG_DELAY_SECONDS else 0)
+        line = self._secrets.line(LogLine(time=written, text=text, level=level))
         if len(line.text) > MAX_LINE:
             line = line.model_copy(update={"text": shortened(line.text, MAX_LINE)})
         self._lines.append(line)

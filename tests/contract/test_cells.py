@@ -230,6 +230,16 @@ def test_a_log_is_searched_by_text_and_kind(end: End) -> None:
     assert [line.text for line in alone.items] == every[1:4]
 
 
+def test_the_log_of_a_flow_is_in_the_order_in_which_it_was_written(end: End) -> None:
+    execution = ended(end, "for n in range(2000): this.log('line', n)", "print('line 2000')")
+    found = end.api.execution_log(execution.id, streams=True, tail=100)
+    assert [line.text for line in found.items] == [f"line {number}" for number in range(1901, 2001)]
+    frozen = ended(end, "import time\ntime.time = lambda: 0.0\nthis.log('now')")
+    [line] = end.api.execution_log(frozen.id).items
+    assert frozen.started_at is not None
+    assert line.time > frozen.started_at
+
+
 def test_a_long_log_is_read_page_by_page(end: End) -> None:
     execution = ended(end)
     text = "".join(f"line {number}\n" for number in range(200_000))
