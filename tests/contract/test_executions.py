@@ -157,7 +157,6 @@ def test_a_list_leaves_out_logs_and_large_values(end: End) -> None:
 def test_filters_restrict_what_is_listed(end: End) -> None:
     name = end.flow()
     first = end.later(name, name="the first of them")
-    between = datetime.now(UTC)
     time.sleep(0.002)  # ids and times count in milliseconds
     second = end.later(name)
     end.api.cancel_execution(first.id)
@@ -165,7 +164,7 @@ def test_filters_restrict_what_is_listed(end: End) -> None:
         (ExecutionFilter(flow_name=name), [second.id, first.id]),
         (ExecutionFilter(flow_name=name, status=(Status.PENDING,)), [second.id]),
         (ExecutionFilter(flow_name=name, status=(Status.PENDING, Status.ENDED_CANCELLED)), [second.id, first.id]),
-        (ExecutionFilter(flow_name=name, since=between), [second.id]),
+        (ExecutionFilter(flow_name=name, since=second.created_at), [second.id]),
         (ExecutionFilter(flow_name=name, user_name="ada"), [second.id, first.id]),
         (ExecutionFilter(flow_name=name, user_name="nobody"), []),
         (ExecutionFilter(flow_name=name, q="first of"), [first.id]),
