@@ -107,7 +107,7 @@ class RunApi(AuthorApi, RunVerbs):
         is_new: bool = self.call(RUN_VERBS["acquire_lock"], arguments)
         return is_new
 
-    def log(self, text: str, *, level: str, at: float) -> None:
+    def log(self, text: str, *, level: str, at: float = 0.0) -> None:
         """See `RunVerbs.log`. There is no answer to wait for."""
         self._channel.tell("log", text=text, level=level, at=at)
 

@@ -189,7 +189,7 @@ class FlowRequests(AuthorApi, RunVerbs):
         """Return all saved settings, with the values of secrets."""
         return self._service.revealed_settings()
 
-    def log(self, text: str, *, level: str, at: float) -> None:
+    def log(self, text: str, *, level: str, at: float = 0.0) -> None:
         """Add a line to the log, unless a replay finds it there already."""
         if self._replay is not None and self._replay.skips_log_line():
             return
