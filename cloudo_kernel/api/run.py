@@ -55,7 +55,8 @@ class RunVerbs:
     def log(self, text: str, *, level: str, at: float = 0.0) -> None:
         """Add a line to the log. It is in the socket to the worker when this returns.
 
-        `at` is when the flow wrote it, in seconds since 1970 by this machine's clock. Without it, the worker's time counts.
+        `at` is when the flow wrote it, in seconds since 1970 by this machine's clock. Without it, the worker's time
+        counts.
         """
 
     @verb(writes=True)
