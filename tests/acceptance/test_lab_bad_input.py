@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from jupyter_server.auth import passwd
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from cloudo_extension.pages.frontend import FOLDER
@@ -172,6 +173,38 @@ def test_a_notebook_that_cannot_be_saved_is_not_run(page: Page, server: RunningS
     )
     with server.client() as api:
         assert not [one for one in api.executions().items if one.flow_name == "locked/inside"]
+
+
+def log_in(page: Page, server: RunningServer, path: str) -> None:
+    page.goto(f"{server.url}login?next=/{path}")
+    page.locator("input[name=password]").fill("secret")
+    page.keyboard.press("Enter")
+
+
+def test_an_expired_session_is_told_and_goes_on_after_a_new_login(
+    tmp_path: Path, start: Serve, browser: Browser
+) -> None:
+    write_flow(tmp_path, "plain", "6 * 7")
+    # With a token, JupyterLab would renew the session.
+    password = {"token": "", "hashed_password": passwd("secret", "sha1")}
+    server = start(tmp_path, config={"PasswordIdentityProvider": password})
+    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+        page = context.new_page()
+        # JupyterLab's own errors about the session, one or several.
+        footer = page.locator(".jp-Dialog-footer").first
+        page.add_locator_handler(footer, lambda one: one.get_by_role("button").last.click())
+        log_in(page, server, "lab/tree/flows/plain.ipynb")
+        panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        type_into(panel, " + 0")
+        # Otherwise the start of its kernel would fail, too.
+        expect(panel.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle")
+        context.clear_cookies(name=re.compile("^username"))
+        button(panel, "Run as flow").click()
+        words = "Your session has expired. Log in again in another tab, then try again."
+        expect(error(page).filter(has_text=words)).to_be_visible()
+        log_in(context.new_page(), server, "lab/workspaces/other")
+        button(panel, "Run as flow").click()
+        expect(marks(panel).filter(has_text="done")).to_contain_text("42", timeout=RUN)
 
 
 def test_two_jupyterlabs_show_the_same_run(
