@@ -16,7 +16,8 @@ expect.set_options(timeout=40_000)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, start: Serve) -> RunningServer:
     workspace = tmp_path_factory.mktemp("workspace")
-    write_flow(workspace, "failing", "print('so far')", "1 / 0")
+    for name in ("failing", "open"):
+        write_flow(workspace, name, "print('so far')", "1 / 0")
     return start(workspace)
 
 
@@ -56,7 +57,7 @@ def test_an_open_notebook_runs_as_a_flow_and_takes_its_outputs_over(
     context: BrowserContext, server: RunningServer
 ) -> None:
     page = context.new_page()
-    page.goto(f"{server.url}notebooks/flows/failing.ipynb")
+    page.goto(f"{server.url}notebooks/flows/open.ipynb")
     expect(page.locator(".jp-CodeCell").first).to_be_visible(timeout=BOOT)
     page.locator(".jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Control+End")
@@ -65,7 +66,7 @@ def test_an_open_notebook_runs_as_a_flow_and_takes_its_outputs_over(
     expect(page.locator(".cloudo-run-strip").get_by_role("status")).to_contain_text("ZeroDivisionError")
     expect(marks(page).filter(has_text="done")).to_contain_text("so far")
     expect(marks(page).filter(has_text="failed")).to_contain_text("division by zero")
-    path = server.workspace / "flows" / "failing.ipynb"
+    path = server.workspace / "flows" / "open.ipynb"
     assert "# changed" in path.read_text()
     with context.expect_page() as opened:
         button(page, "Open executed notebook").click()

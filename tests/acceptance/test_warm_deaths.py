@@ -163,9 +163,7 @@ def test_who_waits_for_a_zygote_that_dies_meanwhile_gets_the_next_one(monkeypatc
     zygotes = Zygotes(())
     try:
         assert zygotes.get() is None  # it warms up
-        psutil.Process(next(one.pid for one in psutil.Process().children() if _is_zygote(one))).send_signal(
-            signal.SIGKILL
-        )
+        _newest_zygote().kill()
         found = zygotes.get(wait_seconds=60)
         assert found is not None
         assert found.is_ready
@@ -188,7 +186,7 @@ def test_a_start_waits_for_zygotes_up_to_a_limit_in_all_and_then_starts_cold(
         psutil.Process(ready.pid).kill()
         until(lambda: ready.is_dead)
         assert zygotes.get() is None  # the next one warms up
-        psutil.Process(next(one.pid for one in psutil.Process().children() if _is_zygote(one))).suspend()
+        _newest_zygote().suspend()
         assert _seconds_of_cold_start(pool) < 6
     finally:
         zygotes.close()
@@ -206,8 +204,10 @@ def _seconds_of_cold_start(pool: RunnerPool) -> float:
     return seconds
 
 
-def _is_zygote(process: psutil.Process) -> bool:
-    return process.status() != psutil.STATUS_ZOMBIE and "cloudo_kernel.processes" in process.cmdline()
+def _newest_zygote() -> psutil.Process:
+    """Return the zygote that was started last: tests before this one may have left another in this process."""
+    children = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+    return max((one for one in children if "cloudo_kernel.processes" in one.cmdline()), key=psutil.Process.create_time)
 
 
 def test_killed_processes_leave_no_folders_of_sockets(tmp_path_factory: pytest.TempPathFactory) -> None:
