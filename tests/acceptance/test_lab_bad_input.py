@@ -192,7 +192,7 @@ def test_an_expired_session_is_told_and_goes_on_after_a_new_login(
         page = context.new_page()
         # JupyterLab's own errors about the session, one or several.
         footer = page.locator(".jp-Dialog-footer").first
-        page.add_locator_handler(footer, lambda one: one.get_by_role("button").last.click())
+        page.add_locator_handler(footer, lambda one: one.get_by_role("button").last.click(), no_wait_after=True)
         log_in(page, server, "lab/tree/flows/plain.ipynb")
         panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
         type_into(panel, " + 0")
