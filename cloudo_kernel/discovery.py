@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -135,16 +134,12 @@ def _parent() -> dict[str, Any] | None:
 
 
 def _has_cloudo(server: dict[str, Any]) -> bool:
-    """Tell whether the server has the extension. One without a worker answers 503 and has it, too."""
-    import urllib.error
+    """Tell whether the server has the extension."""
     import urllib.request
 
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not reach this machine
     try:
-        with direct.open(f"{server['url']}cloudo/api/1/health", timeout=5) as reply:
-            return bool(json.loads(reply.read())["version"])
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code == HTTPStatus.SERVICE_UNAVAILABLE
+        with direct.open(f"{server['url']}cloudo/api/1/alive", timeout=5) as reply:
+            return bool(json.loads(reply.read())["alive"])
     except (OSError, ValueError, KeyError):
         return False

@@ -149,7 +149,7 @@ class System:
         timing = given_trigger(trigger, words)
         request = {"flow_name": flow_name, "trigger": timing, "confirmed": confirmed, **more}
         created = self._calls.create_schedule(request_of(models.CreateSchedule, request))
-        is_watched = self._calls.health().workers > 0
+        is_watched = bool(self._calls.health().workers)
         if not is_watched:
             warnings.warn(_NO_WORKER.format(created.name), stacklevel=2)
         return Schedule(self._calls, created, is_watched=is_watched)

@@ -55,6 +55,7 @@ from cloudo_kernel.models.flows import EngineTier, Flow, FlowMetadata, FlowSourc
 from cloudo_kernel.models.follow_ups import FollowingFlow, FollowUp, FollowUps, Notification, Occasion
 from cloudo_kernel.models.messages import CreateMessage, Message, MessageLevel, MessagePreview, MessageState
 from cloudo_kernel.models.records import (
+    Alive,
     Event,
     File,
     Health,

@@ -132,18 +132,24 @@ class LoopHealth(Record):
     )
 
 
+class Alive(Record):
+    """The reply of a process that answers requests."""
+
+    alive: bool
+
+
 class Health(Record):
-    """The health of the service."""
+    """The health of the service. For anonymous callers all but `status` and `reason` is null or empty."""
 
     status: str = Field(description="`ok`, `no worker`, or `unavailable`.")
     reason: str | None = Field(default=None, description="Why executions cannot be started or run, null when they can.")
-    version: str
-    workers: int = Field(description="Workers with a live lease.")
-    running: int
-    pending: int
-    queue_paused: bool = Field(default=False, description="Whether the queue is paused, so that nothing starts.")
-    overdue_schedules: int = Field(
-        default=0,
+    version: str | None = None
+    workers: int | None = Field(default=None, description="Workers with a live lease.")
+    running: int | None = None
+    pending: int | None = None
+    queue_paused: bool | None = Field(default=None, description="Whether the queue is paused, so that nothing starts.")
+    overdue_schedules: int | None = Field(
+        default=None,
         description="Schedules whose time has come while no worker was alive, or one lived and did not start it.",
     )
     failing_loops: tuple[str, ...] = Field(

@@ -30,15 +30,17 @@ def log_in(http: httpx.Client, server: RunningServer) -> None:
     http.post(f"{server.url}login", data={"password": server.token, "_xsrf": page.cookies["_xsrf"]})
 
 
-def test_every_route_but_health_and_webhooks_refuses_strangers(server: RunningServer, anonymous: httpx.Client) -> None:
+def test_every_route_but_probes_and_webhooks_refuses_strangers(server: RunningServer, anonymous: httpx.Client) -> None:
     routes = json.loads((server.runtime / "routes").read_text())
     assert len(routes) > 10
     for route in routes:
         path = re.sub(r"\([^()]*\)|\.\*", "x", route).strip("/")
         for method in METHODS:
             reply = anonymous.request(method, f"{server.url}{path}", json=None if method == "GET" else {})
-            if path.endswith("/health") and method == "GET":
+            if path.endswith(("/health", "/alive")) and method == "GET":
                 assert reply.status_code == 200
+                known = ("alive",) if path.endswith("/alive") else ("status", "reason")
+                assert {name for name, value in reply.json().items() if value not in (None, [])} <= set(known)
             elif path.startswith("cloudo/webhook/"):  # for everybody; there is no webhook of this name
                 assert reply.status_code == (404 if method in ("GET", "POST") else 405), method
                 assert "Set-Cookie" not in reply.headers

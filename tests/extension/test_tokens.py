@@ -17,6 +17,8 @@ from tests.server import RunningServer, until
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: What a token that may only read looks at.
+#: Every known caller may use them.
+OPEN = ("/user/me", "/alive", "/health", "/openapi.json")
 READS = {
     "dashboard",
     "flow",
@@ -59,7 +61,7 @@ def test_a_token_that_is_not_valid_opens_as_much_as_none(
     for method, path in routes(server):
         body: dict[str, Any] | None = None if method == "GET" else {}
         reply = anonymous.request(method, path, json=body)
-        if path != "/health":
+        if path not in ("/health", "/alive"):
             assert reply.status_code == 403, (method, path)
             stranger = anonymous.request(method, path, json=body, headers={"Authorization": ""})
             assert error_of(reply) == error_of(stranger), (method, path)
@@ -77,7 +79,7 @@ def test_a_token_that_may_only_read_changes_nothing(server: RunningServer, token
         elif reply.status_code == 403:
             denied.add((method, path))
         else:  # refused before anybody is asked, or it changes nothing
-            assert reply.status_code in (400, 404, 405) or path in ("/user/me", "/health", "/openapi.json"), reply.text
+            assert reply.status_code in (400, 404, 405) or path in OPEN, reply.text
     assert {"/flow", "/execution", "/execution/x/notebook", "/event", "/setting", "/file"} <= allowed
     assert {
         ("POST", "/execution"),
@@ -105,7 +107,7 @@ def test_a_token_without_a_fitting_right_opens_nothing(server: RunningServer, to
     holder = token("message:write")
     for method, path in routes(server):
         reply = holder.request(method, path, json=None if method == "GET" else {})
-        is_open = path in ("/user/me", "/health", "/openapi.json") or path.startswith("/message")
+        is_open = path in OPEN or path.startswith("/message")
         # Refused before anybody is asked: the method, the body, what is missing in the query.
         assert reply.status_code in (400, 403, 404, 405) or is_open, (method, path, reply.text)
         if method == "GET" and reply.status_code != 405 and not is_open:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from cloudo_kernel.models import StartExecution
@@ -55,6 +57,13 @@ def start_worker(workspace: Workspace) -> Iterator[StartWorker]:
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningServer]]:
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
         yield servers.start
+
+
+def probed(server: RunningServer) -> tuple[int, dict[str, Any]]:
+    """Return what strangers learn from the health of a server, which is alive."""
+    assert httpx.get(f"{server.api}/alive").json() == {"alive": True}
+    reply = httpx.get(f"{server.api}/health", timeout=30)
+    return reply.status_code, {name: value for name, value in reply.json().items() if value not in (None, [])}
 
 
 def start(api: Service, flow_name: str) -> str:

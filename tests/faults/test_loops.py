@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from cloudo_kernel.workspace.layout import Workspace
+from tests.faults.conftest import probed
 from tests.server import WITHOUT_LAB, RunningServer, until
 from tests.workers import StartWorker
 
@@ -62,8 +63,7 @@ def test_a_loop_of_the_server_that_died_is_named_with_a_hint(
     dead = loops(server, pid)["scheduler"]
     assert dead["error"] == "SystemExit"
     assert dead["hint"] == f"Restart the process {pid}. Its log says why the loop died."
-    public = httpx.get(f"{server.api}/health")
-    assert (public.status_code, public.json()["loops"]) == (503, []), "strangers learn of no process"
+    assert probed(server) == (503, {"status": "unavailable", "reason": found["reason"]})
     [problem] = [check for check in doctor(server) if check["state"] == "problem"]
     assert f"(process {pid}): the loop scheduler has died (SystemExit)." in problem["message"]
     assert problem["hint"] == dead["hint"]
@@ -76,6 +76,7 @@ def test_a_stuck_loop_of_another_process_is_named_with_a_hint_until_it_goes_on(
 ) -> None:
     server = start_server(workspace.root, config={"Cloudo": {"embedded_worker": False}})
     assert loops(server, server.process.pid).keys() <= {"event-tail"}
+    assert probed(server) == (503, {"status": "no worker", "reason": "no worker is running"})
     worker = start_worker("--saboteur")
     until(lambda: loops(server, worker.pid).keys() == OF_A_WORKER, what=lambda: str(health(server)))
     assert health(server)["status"] == "ok"

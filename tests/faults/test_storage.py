@@ -24,7 +24,7 @@ from cloudo_kernel.store.sql.causes import LOCK_SECONDS
 from cloudo_kernel.workspace.catalog import Catalog
 from cloudo_kernel.workspace.layout import Workspace
 from tests import workers
-from tests.faults.conftest import LEASE_SECONDS, begun, events, start, write_flows
+from tests.faults.conftest import LEASE_SECONDS, begun, events, probed, start, write_flows
 from tests.flows import write_flow
 from tests.server import RunningServer, until
 from tests.workers import StartWorker
@@ -163,7 +163,7 @@ def test_a_locked_database_refuses_starts_and_loses_no_run(
         assert "locked" in refused.json()["error"]["message"]
         assert "end that process, or wait" in refused.json()["error"]["message"]
         assert LEASE_SECONDS < time.monotonic() - begin < 3 * LOCK_SECONDS
-        assert health(server) == (503, "the database is locked")
+        assert probed(server) == (503, {"status": "unavailable", "reason": "the database is locked"})
         assert {api.execution(one).status for one in runs} == {Status.RUNNING}
         blocker.execute("ROLLBACK")
     done, ended = (api.wait(one, timeout=MINUTE) for one in runs)

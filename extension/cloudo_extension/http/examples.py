@@ -204,5 +204,8 @@ EXAMPLES: Final[tuple[BaseModel, ...]] = (
     _TOKEN,
     models.CreatedToken(**dict(_TOKEN), secret="cloudo_5Yk2…"),  # noqa: S106 -- an example  # nosec B106
     models.User(name="ada"),
-    models.Health(status="ok", version="0.1.0", workers=1, running=0, pending=0),
+    models.Alive(alive=True),
+    models.Health(
+        status="ok", version="0.1.0", workers=1, running=0, pending=0, queue_paused=False, overdue_schedules=0
+    ),
 )
