@@ -74,7 +74,7 @@ lock:
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	  --extra examples --extra notebook --group build -o requirements/up.txt pyproject.toml $(LOCK)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-	  --extra examples --extra notebook --extra postgresql --group build --group test \
+	  --extra dask --extra examples --extra notebook --extra postgresql --group build --group test \
 	  -c requirements/up.txt -o requirements/test.txt pyproject.toml $(LOCK)
 	$(BIN)/python extension/frontend/hatch_build.py lock
 

@@ -261,7 +261,8 @@ def test_readme_has_all_samples_with_their_inputs(tmp_path: Path) -> None:
 
 def test_each_dependency_has_a_reason() -> None:
     project = tomllib.loads(text_of("pyproject.toml"))["project"]
-    dependencies = project["dependencies"] + project["optional-dependencies"]["postgresql"]
+    extras = project["optional-dependencies"]
+    dependencies = project["dependencies"] + extras["postgresql"] + extras["dask"]
     said = {name for row in rows("docs/dependencies.md", "library") for name in re.findall(r"`([\w-]+)`", row[0])}
     assert said - {"axe-core"} == {re.split(r"[<>=\[]", line)[0] for line in dependencies}  # that one is npm's
 

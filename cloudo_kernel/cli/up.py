@@ -98,6 +98,12 @@ def _workspace(target: Target, rest: Sequence[str]) -> Workspace:
     "--executor", default="local", show_default=True, metavar="NAME", help="What runs the executions, if installed."
 )
 @click.option(
+    "--dask-address",
+    default="",
+    metavar="ADDRESS",
+    help="Scheduler of the Dask cluster for `--executor dask`, such as tls://scheduler:8786. Default: a local cluster.",
+)
+@click.option(
     "--preload",
     metavar="MODULE,…",
     help="Import these modules once, before any notebook runs. Default: numpy,pandas,matplotlib.pyplot.",
@@ -123,6 +129,7 @@ def worker(
     slots: int | None,
     labels: Sequence[str],
     executor: str,
+    dask_address: str,
     preload: str | None,
     linger: float,
     drained: str | None,
@@ -148,10 +155,10 @@ def worker(
         return
     from cloudo_kernel.models.labels import labels_of
     from cloudo_kernel.processes.zygotes import PRELOAD
-    from cloudo_kernel.worker.executors import checked
+    from cloudo_kernel.worker.executors import check
     from cloudo_kernel.worker.worker import run
 
-    checked(executor, field="--executor")
+    check(executor, field="--executor", slots=slots, address=dask_address)
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     ready = f"This worker runs the executions of {workspace.root}. Ctrl-C ends it."
@@ -161,6 +168,7 @@ def worker(
         slots=slots,
         labels=labels_of(labels, field="--label"),
         executor=executor,
+        dask_address=dask_address,
         preload=modules,
         linger_seconds=linger,
         on_ready=lambda: click.echo(ready),

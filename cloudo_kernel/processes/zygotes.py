@@ -251,7 +251,8 @@ class Zygotes:
     """The current zygote, its successor while that warms up, and former ones until their children end."""
 
     def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
-        self._preload = tuple(preload)
+        #: The modules that each zygote imports.
+        self.preload = tuple(preload)
         self._current: Zygote | None = None
         self._successor: Zygote | None = None
         self._draining: list[Zygote] = []
@@ -310,9 +311,9 @@ class Zygotes:
             zygote = self._current = None
         if zygote is None:
             if time.monotonic() >= self._disappointed_until:
-                self._current = Zygote(self._preload, on_change=self._note_change)
+                self._current = Zygote(self.preload, on_change=self._note_change)
         elif zygote.is_worn and self._successor is None:
-            self._successor = Zygote(self._preload, on_change=self._note_change)
+            self._successor = Zygote(self.preload, on_change=self._note_change)
 
     def _retire(self, zygote: Zygote) -> None:
         if zygote.is_dead:

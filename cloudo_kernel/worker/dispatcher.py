@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import timedelta
@@ -16,6 +15,7 @@ from cloudo_kernel.processes.loop import Loop
 from cloudo_kernel.store import HEARTBEAT_SECONDS, LEASE_SECONDS, Claim, Store
 from cloudo_kernel.worker.executor import Executor
 from cloudo_kernel.worker.heartbeat import Heartbeat
+from cloudo_kernel.worker.lease_watch import LeaseWatch
 from cloudo_kernel.worker.outcomes import SERVER_STOPPED, cancelled
 from cloudo_kernel.worker.slots import WorkerSlots
 
@@ -60,7 +60,7 @@ class Dispatcher:
         self._follow_up = follow_up
         #: Called when the worker drains and nothing runs here, possibly several times.
         self._on_drained = on_drained
-        self._lease_seconds = lease_seconds
+        self._others = LeaseWatch(lease_seconds)
         self._lease: liveness.Lease | None = None
         self._loop = Loop("dispatcher", self._dispatch, rest=_rest)
         self._heart = Loop("heartbeat", self._live)
@@ -68,9 +68,6 @@ class Dispatcher:
         #: The store may list runs of this worker that do not run here: a claim or the report of an end failed.
         self._may_have_strays = False
         self._remove_listener: Callable[[], None] = lambda: None
-        #: For each other worker, the last heartbeat seen and the seconds since it changed.
-        self._stillness: dict[str, tuple[int, float]] = {}
-        self._looked_at = time.monotonic()
         #: Claims that could not be started here, with the reason.
         self._unstarted: list[tuple[Claim, str]] = []
 
@@ -232,23 +229,13 @@ class Dispatcher:
         self._loop.wake()
 
     def _reap_lost_workers(self) -> None:
-        now = time.monotonic()
-        # Time in which this process itself stalled must not count against the others.
-        passed = min(now - self._looked_at, 2 * HEARTBEAT_SECONDS)
-        self._looked_at = now
-        seen: dict[str, tuple[int, float]] = {}
-        for worker in self._store.workers.all():
-            if worker.id == self._worker_id:
-                continue
-            heartbeat, still = self._stillness.get(worker.id, (worker.heartbeat, 0.0))
-            still = still + passed if heartbeat == worker.heartbeat else 0.0
-            if still >= self._lease_seconds or liveness.is_dead(self._state, worker.id):
+        others = [worker for worker in self._store.workers.all() if worker.id != self._worker_id]
+        expired = self._others.expired(others)
+        for worker in others:
+            if worker in expired or liveness.is_dead(self._state, worker.id):
                 released = self._store.queue.release(worker.id, lost=True, heartbeat=worker.heartbeat)
                 liveness.forget(self._state, worker.id)
                 _log.warning("A worker was lost", extra={"worker_id": worker.id, "executions": released})
-            else:
-                seen[worker.id] = (worker.heartbeat, still)
-        self._stillness = seen
 
 
 def _rest(step_seconds: float, _wait_seconds: float) -> float:

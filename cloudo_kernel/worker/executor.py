@@ -26,6 +26,8 @@ class ExecutorContext:
     reserved_for: str | None = None
     #: Seconds that a durable execution keeps its processes while it waits.
     linger_seconds: float
+    #: The address of another system that runs the executions; empty if the executor needs none.
+    address: str = ""
 
 
 class OnEnd(Protocol):
@@ -74,7 +76,11 @@ class Executor(Protocol):
 
 
 class NewExecutor(Protocol):
-    """What the entry point of an executor names, such as its class."""
+    """What the entry point of an executor names, such as its class.
+
+    It may have a function `check(*, slots, address)`, which is called before anything starts. It raises
+    `MalformedRequest` for a limit of slots or an address that it cannot use.
+    """
 
     def __call__(self, context: ExecutorContext) -> Executor:
         """Create an executor. Nothing runs before its `start`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Final
 
@@ -21,21 +22,32 @@ def installed() -> tuple[str, ...]:
     return tuple(sorted({LOCAL, *entry_points(group=GROUP).names}))
 
 
-def checked(name: str, *, field: str) -> EntryPoint:
-    """Return the entry point of an executor, without loading it. Raises `MalformedRequest`, naming `field`."""
-    if name == LOCAL:
-        return _BUILT_IN
-    for found in entry_points(group=GROUP, name=name):
-        return found
-    raise MalformedRequest(
-        f"{field}: no executor {name!r} is installed. Installed: {', '.join(installed())}.", field=field
-    )
+def check(name: str, *, field: str, slots: int | None, address: str) -> None:
+    """Raise an error, before anything starts, if the executor is not installed or cannot use the settings.
+
+    The error names `field` if the executor is not installed. `local` is not loaded, and can use all settings.
+    """
+    if name != LOCAL:
+        checked: Callable[..., None] = getattr(_load(name, field=field), "check", _nothing)
+        checked(slots=slots, address=address)
 
 
 def load(name: str) -> NewExecutor:
     """Return what creates the executor. Raises `MalformedRequest`, and `Unavailable` if its module cannot be loaded."""
+    return _load(name, field="executor")
+
+
+def _load(name: str, *, field: str) -> NewExecutor:
+    found = _BUILT_IN if name == LOCAL else next(iter(entry_points(group=GROUP, name=name)), None)
+    if found is None:
+        names = ", ".join(installed())
+        raise MalformedRequest(f"{field}: no executor {name!r} is installed. Installed: {names}.", field=field)
     try:
-        made: NewExecutor = checked(name, field="executor").load()
+        made: NewExecutor = found.load()
     except (ImportError, AttributeError) as error:
         raise Unavailable(f"The executor {name!r} is installed, but cannot be loaded: {error}.") from error
     return made
+
+
+def _nothing(*, slots: int | None, address: str) -> None:
+    """Stand for the check of an executor without one."""

@@ -81,6 +81,13 @@ class LocalExecutor:
         if run is not None:
             run.stop(outcome)
 
+    def kill(self, execution_id: str) -> None:
+        """Kill the processes of a run, if it runs here; called when the store says that it is over."""
+        with self._lock:
+            run = self._runs.get(execution_id)
+        if run is not None:
+            run.kill()
+
     def running(self) -> tuple[str, ...]:
         """See `Executor.running`."""
         with self._lock:

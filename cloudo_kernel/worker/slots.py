@@ -20,8 +20,9 @@ class WorkerSlots:
     def __init__(self, store: Store, worker_id: str, most: int | None, *, labels: tuple[str, ...] = ()) -> None:
         """Limit the worker to `most` slots; with None only the store's limit applies."""
         self._store = store
-        self._worker_id = worker_id
-        self._most = most
+        self.worker_id = worker_id
+        #: An executor may change the limit of a worker that has none of its own.
+        self.most = most
         self._labels = labels
         self._lock = threading.Lock()
         #: Executions that wait only for a slot of this worker. They come before new work.
@@ -29,19 +30,19 @@ class WorkerSlots:
 
     def claim(self, *, private: bool) -> tuple[Claim, ...]:
         """Claim pending executions for the free slots. See `Queue.claim`."""
-        claim = partial(self._store.queue.claim, self._worker_id, private=private, labels=self._labels)
-        if self._most is None:
+        claim = partial(self._store.queue.claim, self.worker_id, private=private, labels=self._labels)
+        if self.most is None:
             return claim(free=_UNLIMITED)
         with self._lock:
-            free = self._most - len(self._wanting) - self._store.queue.running_of(self._worker_id)
+            free = self.most - len(self._wanting) - self._store.queue.running_of(self.worker_id)
             return claim(free=free) if free > 0 else ()
 
     def take_again(self, claim: Claim, *, keeps_message: bool) -> bool:
         """Take a slot after a wait or a pause; return False if none is free. See `Reports.take_slot`."""
-        if self._most is None:
+        if self.most is None:
             return self._store.reports.take_slot(claim.id, claim.attempt, keeps_message=keeps_message)
         with self._lock:
-            if self._store.queue.running_of(self._worker_id) >= self._most:
+            if self._store.queue.running_of(self.worker_id) >= self.most:
                 self._wanting.add(claim.id)
                 return False
             self._wanting.discard(claim.id)

@@ -40,10 +40,10 @@ class Worker:
     """Runs executions of a store until it is stopped.
 
     `slots` limits this worker, in addition to the limit of the store. With `labels` it also runs executions that
-    require them. `executor` is the name of an installed one. With `private_id` it runs only executions that
-    are reserved for that id, and no schedules. After `lease_seconds` without a heartbeat, another worker counts as
-    lost. After `linger_seconds`, a durable execution that waits here gives up its processes. `notification_delays` are
-    the seconds between delivery attempts.
+    require them. `executor` is the name of an installed one; `dask` finds its scheduler at `dask_address`. With
+    `private_id` it runs only executions that are reserved for that id, and no schedules. After `lease_seconds` without
+    a heartbeat, another worker counts as lost. After `linger_seconds`, a durable execution that waits here gives up its
+    processes. `notification_delays` are the seconds between delivery attempts.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Worker:
         slots: int | None = None,
         labels: tuple[str, ...] = (),
         executor: str = LOCAL,
+        dask_address: str = "",
         private_id: str | None = None,
         lease_seconds: float = LEASE_SECONDS,
         linger_seconds: float = LINGER_SECONDS,
@@ -72,7 +73,12 @@ class Worker:
         self._heartbeat = Heartbeat(store, self.id, private=is_private, labels=labels)
         own_slots = WorkerSlots(store, self.id, slots, labels=labels)
         context = ExecutorContext(
-            store=store, catalog=catalog, slots=own_slots, reserved_for=private_id, linger_seconds=linger_seconds
+            store=store,
+            catalog=catalog,
+            slots=own_slots,
+            reserved_for=private_id,
+            linger_seconds=linger_seconds,
+            address=dask_address,
         )
         self._executor = load(executor)(context)
         self._dispatcher = Dispatcher(
@@ -147,6 +153,7 @@ def run(
     slots: int | None = None,
     labels: tuple[str, ...] = (),
     executor: str = LOCAL,
+    dask_address: str = "",
     preload: Sequence[str] = PRELOAD,
     linger_seconds: float = LINGER_SECONDS,
     on_ready: Callable[[], None],
@@ -157,7 +164,14 @@ def run(
     `on_ready` is called once the worker has started.
     """
     shared_zygotes(preload)
-    store, worker = _open(workspace, slots=slots, labels=labels, executor=executor, linger_seconds=linger_seconds)
+    store, worker = _open(
+        workspace,
+        slots=slots,
+        labels=labels,
+        executor=executor,
+        dask_address=dask_address,
+        linger_seconds=linger_seconds,
+    )
     stop = threading.Event()
 
     def on_signal(_signal: int, _frame: FrameType | None) -> None:

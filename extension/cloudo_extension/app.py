@@ -73,6 +73,11 @@ class Cloudo(ExtensionApp):
         config=True,
         help="Name of an installed executor, which runs this server's executions. `cloudo worker` takes `--executor`.",
     )
+    dask_address = Unicode(
+        config=True,
+        help="Address of the Dask scheduler for the executor `dask`, such as `tls://scheduler:8786`. "
+        "Default: this server starts a Dask cluster on this machine. `cloudo worker` takes `--dask-address`.",
+    )
     embedded_worker = Bool(
         True, config=True, help="Whether this server runs executions itself. If not, start `cloudo worker` as well."
     )
@@ -143,7 +148,7 @@ class Cloudo(ExtensionApp):
         self._activity = PeriodicCallback(self._note_activity, max(1, self.activity_seconds * 1000))
         allowed = outbound_http.networks(self.allowed_private_networks)
         workspace = Workspace(Path(self.workspace).expanduser().resolve(), allowed_private_networks=allowed)
-        executors.checked(self.executor, field="c.Cloudo.executor")
+        executors.check(self.executor, field="c.Cloudo.executor", slots=self.slots, address=self.dask_address)
         shared_zygotes(self.preload)  # nothing starts before the first kernel or execution
         self.renderer = Renderer()
         self.settings |= {"cloudo_routes": routes, "cloudo_renderer": self.renderer}
@@ -153,6 +158,7 @@ class Cloudo(ExtensionApp):
             prepare=partial(openapi.document_json, routes, self.serverapp.base_url),
             slots=self.slots,
             executor=self.executor,
+            dask_address=self.dask_address,
             labels=labels_of(self.worker_labels, field="c.Cloudo.worker_labels"),
             linger_seconds=self.linger_seconds,
             notification_delays=self.notification_delays,

@@ -41,17 +41,33 @@ def test_a_worker_runs_the_queue_until_ctrl_c(shell: Shell) -> None:
     ("flag", "reason"),
     [
         ("--Cloudo.worker_labels=GPU", "c.Cloudo.worker_labels: 'GPU' is not a label"),
-        ("--Cloudo.executor=nowhere", "c.Cloudo.executor: no executor 'nowhere' is installed. Installed: local"),
+        ("--Cloudo.executor=nowhere", "c.Cloudo.executor: no executor 'nowhere' is installed. Installed: dask, local"),
+        ("--Cloudo.executor=dask --Cloudo.slots=2", "slots: the executor 'dask' has as many slots as its Dask workers"),
     ],
 )
 def test_up_refuses_values_that_its_worker_cannot_use(shell: Shell, flag: str, reason: str) -> None:
-    done = shell.run("up", "--no-browser", "--port", str(free_port()), flag)
+    done = shell.run("up", "--no-browser", "--port", str(free_port()), *flag.split())
     assert done.returncode == 1
     assert reason in done.stderr
     assert "Cloudo cannot start with this configuration" in done.stderr
-    done = shell.run("worker", "--executor", "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--executor", "nowhere"), "--executor: no executor 'nowhere' is installed. Installed: dask, local"),
+        (("--executor", "dask", "--slots", "2"), "slots: the executor 'dask' has as many slots as its Dask workers"),
+        (("--executor", "dask", "--dask-address", "nowhere"), "dask_address: 'nowhere' is not an address"),
+        (("--executor", "dask", "--dask-address", "tcp://192.0.2.1:8786"), "is not encrypted, and everyone who"),
+        (("--executor", "dask", "--dask-address", "tls://192.0.2.1:8786"), "tls://192.0.2.1:8786 needs certificates."),
+        (("--executor", "dask", "--dask-address", "tcp://127.0.0.1:1"), "tcp://127.0.0.1:1 cannot be reached"),
+    ],
+)
+def test_a_worker_refuses_an_executor_that_it_cannot_use(shell: Shell, words: tuple[str, ...], reason: str) -> None:
+    done = shell.run("worker", *words)
     assert done.returncode == 1
-    assert "--executor: no executor 'nowhere' is installed. Installed: local" in done.stderr
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_up_serves_the_workspace_until_it_is_stopped(shell: Shell, tmp_path: Path) -> None:

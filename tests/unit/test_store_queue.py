@@ -15,6 +15,7 @@ from cloudo_kernel.models import ErrorDetail, ExecutionFilter, ExecutionType, Lo
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.store import Claim, NewExecution, Outcome, Store
 from cloudo_kernel.store.executions.control import StopRequest
+from cloudo_kernel.store.executions.queue import Held
 from tests.unit.conftest import Clock
 
 pytestmark = pytest.mark.db
@@ -65,6 +66,25 @@ def test_what_is_reserved_is_claimed_by_its_private_worker_only(store: Store, ad
     mine, anybodys = add(reserved_for="private"), add()
     assert [claim.id for claim in store.queue.claim("w1", free=9)] == [anybodys]
     assert [claim.id for claim in store.queue.claim("private", free=9, private=True)] == [mine]
+
+
+def test_a_claim_is_taken_over_once_by_the_process_that_runs_it(store: Store, add: Callable[..., str]) -> None:
+    add(timeout_seconds=5.0)
+    claim = claim_one(store)
+    with pytest.raises(StaleAttempt):
+        store.queue.claim_of(claim.id, claim.attempt + 1)
+    assert store.queue.claim_of(claim.id, claim.attempt) == claim
+    with pytest.raises(StaleAttempt):  # a message system delivers it again
+        store.queue.claim_of(claim.id, claim.attempt)
+    assert store.queue.release("w1", lost=True) == (claim.id,)
+    assert store.executions.get(claim.id).error.name == "WorkerLost"  # it may have begun
+
+
+def test_what_a_worker_holds_is_told_with_its_stop_request(store: Store, add: Callable[..., str]) -> None:
+    ids = [add() for _ in range(2)]
+    store.queue.claim("w1", free=1)
+    store.control.cancel(ids[0], user_name="ada", reason="enough")
+    assert store.queue.held(ids) == {ids[0]: Held(ids[0], 1, Status.RUNNING, "w1", "enough")}
 
 
 def test_a_reservation_ends_with_its_worker(store: Store, add: Callable[..., str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     and_,
     bindparam,
     case,
@@ -85,6 +86,17 @@ _TAKE = (
     .values(status=Status.RUNNING.value, worker_id=bindparam("worker"), attempt=_c.attempt + 1, started_at=None)
     .returning(_c.id, _c.attempt, _c.timeout_seconds, _c.kernel, _c.engine, _c.durable, _c.flow_name)
 )
+#: Take a claim over where its run starts: only one process can, and it is then known that the run may have begun.
+_TAKE_OVER = (
+    update(executions)
+    .where(_c.id == bindparam("of"), _c.attempt == bindparam("number"), _c.status == Status.RUNNING.value)
+    .where(_c.started_at.is_(None))
+    .values(started_at=bindparam("now"))
+    .returning(_c.id, _c.attempt, _c.timeout_seconds, _c.kernel, _c.engine, _c.durable, _c.flow_name)
+)
+_LEASES = select(_c.id, _c.attempt, _c.status, _c.worker_id, _c.stop_reason).where(
+    _c.id.in_(bindparam("ids", expanding=True)), or_(*(_c.status == one.value for one in LEASED))
+)
 _RESERVED = (
     select(_c.id).where(_c.status == Status.PENDING.value, ~_c.is_held, _c.reserved_for == bindparam("worker")).limit(1)
 )
@@ -109,6 +121,18 @@ class Claim:
     durable: bool
     #: None for a script.
     flow_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """An execution that a worker holds, as the store has it."""
+
+    id: str
+    attempt: int
+    status: Status
+    #: None for a durable execution that waits without processes.
+    worker_id: str | None
+    stop_reason: str | None
 
 
 class Slots:
@@ -199,6 +223,25 @@ class Queue:
                 limit -= len(ids)
                 query = _NEXT_FREE[private].where(slots.flow_has_room())
         return tuple(claim for claim in claims if claim is not None)
+
+    def claim_of(self, execution_id: str, attempt: int) -> Claim:
+        """Return the claim of an attempt to the process that starts its run, when another one has claimed it.
+
+        Raises `StaleAttempt` if the attempt is not the current one, and at every call but the first: a message system
+        may deliver it twice. From then on the run counts as begun.
+        """
+        about = {"of": execution_id, "number": attempt, "now": self._database.clock()}
+        with self._database.write() as connection:
+            row = connection.execute(_TAKE_OVER, about).one_or_none()
+        if row is None:
+            raise StaleAttempt(execution_id, attempt)
+        return _claim(row)
+
+    def held(self, execution_ids: Collection[str]) -> dict[str, Held]:
+        """Return those of the executions that may have a worker and processes."""
+        with self._database.read() as connection:
+            rows = connection.execute(_LEASES, {"ids": list(execution_ids)}).all()
+        return {row.id: Held(**{**row._mapping, "status": Status(row.status)}) for row in rows}
 
     def next_due(self) -> datetime | None:
         """Return the earliest time at which a scheduled execution may run, or a waiting one must be woken."""
@@ -309,9 +352,13 @@ def _take(connection: Connection, execution_id: str, worker_id: str, now: dateti
     row = connection.execute(_TAKE, {"of": execution_id, "worker": worker_id}).one_or_none()
     if row is None:
         return None
-    claim = Claim(**{**row._mapping, "engine": EngineTier(row.engine)})
+    claim = _claim(row)
     tell(connection, claim.id, Status.RUNNING, now=now, attempt=claim.attempt, worker_id=worker_id)
     return claim
+
+
+def _claim(row: Row[Any]) -> Claim:
+    return Claim(**{**row._mapping, "engine": EngineTier(row.engine)})
 
 
 def _release_held(
