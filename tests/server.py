@@ -156,10 +156,10 @@ class Servers:
         self._started: list[RunningServer] = []
 
     def start(self, workspace: Path | None = None, *options: str, **given: Any) -> RunningServer:
-        """Start one; what is given goes to `start_server`. It is forked unless it has an environment of its own."""
+        """Start one; what is given goes to `start_server`. It is forked unless Python itself reads its environment."""
         folder, given = workspace or self._folders.mktemp("workspace"), {**self._defaults, **given}
-        # What Python and libraries read when they start must be read anew.
-        given.setdefault("is_forked", "environment" not in given and CAN_FORK)
+        is_other_python = any(name.startswith("PYTHON") for name in given.get("environment", ()))
+        given.setdefault("is_forked", CAN_FORK and not is_other_python)
         given.setdefault("extensions", {"jupyter_lsp": False})  # it starts Node twice, to look for language servers
         server = start_server(folder, self._folders.mktemp("home"), *options, **given)
         self._started.append(server)

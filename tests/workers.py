@@ -31,7 +31,7 @@ def start_worker(
 ) -> Worker:
     """Start `cloudo worker`, or another module that says the same when it is ready; the caller ends it.
 
-    It is forked from a process that has imported what it needs, unless it has an environment of its own.
+    It is forked from a process that has imported what it needs.
     """
     words = [*options]
     if not module:  # as in servers of tests, nothing is imported beforehand
@@ -40,7 +40,7 @@ def start_worker(
     errors = workspace / ".cloudo" / "worker-errors.log"
     worker: Worker
     with tempfile.NamedTemporaryFile(prefix="worker") as out:
-        if CAN_FORK and environment is None:
+        if CAN_FORK:
             where: dict[str, Any] = {"cwd": Path.cwd(), "out": Path(out.name), "err": errors}
             worker = forker_of("tests.forked_worker").start([module, *words], environment=variables, **where)
             _forked[worker.pid] = workspace

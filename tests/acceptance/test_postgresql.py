@@ -36,7 +36,7 @@ def server(
     write_script(workspace, "echo", ECHO)
     with cluster(tmp_path_factory, worker_id).database() as url:
         environment = {"CLOUDO_DATABASE_URL": url}
-        server = serve(workspace, "--Cloudo.linger_seconds=0.2", environment=environment, is_forked=True)
+        server = serve(workspace, "--Cloudo.linger_seconds=0.2", environment=environment)
         yield server
         server.stop()
         assert "Traceback" not in server.log.read_text()

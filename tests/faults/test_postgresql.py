@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterat
     cluster.run("CREATE DATABASE faults")
     environment = {"CLOUDO_DATABASE_URL": cluster.url("faults")}
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
-        yield servers.start(root, environment=environment, is_forked=True)
+        yield servers.start(root, environment=environment)
 
 
 @pytest.fixture
