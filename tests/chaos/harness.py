@@ -25,7 +25,7 @@ from tests.chaos.killer import Killer
 from tests.chaos.machine import MAX_LOCK_SECONDS, Machine, disk_at
 from tests.chaos.promises import Promises
 from tests.chaos.reckoning import Reckoning, reckon
-from tests.server import WITHOUT_LAB, RunningServer, free_port, start_server
+from tests.server import CAN_FORK, WITHOUT_LAB, RunningServer, free_port, start_server
 from tests.workers import VARIABLE, Worker, end_worker, start_worker
 
 #: Of each door; then only executions are started.
@@ -135,6 +135,7 @@ class Chaos:
                 token="chaos",
                 port=self._port,
                 environment=self._environment,
+                is_forked=CAN_FORK,
             )
             self._start(self._flows[0])  # the first request opens the engine
 

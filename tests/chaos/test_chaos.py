@@ -29,7 +29,7 @@ def database(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_killing_processes_at_random_loses_and_doubles_nothing(database: str) -> None:
     seed = random.randrange(10**6)
     with tempfile.TemporaryDirectory(prefix="chaos") as folder:
-        plan = Plan(kills=5 if database else 10, seconds=25, seed=seed, database=database)
+        plan = Plan(kills=5 if database else 10, seconds=25, seed=seed, pause=1.0, database=database)
         found = Chaos(Path(folder), plan).run()
     assert found.faults == [], f"seed {seed}\n{found.table()}"
     assert found.kills.total() > 3

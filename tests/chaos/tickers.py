@@ -36,8 +36,9 @@ from tests.server import until
 Item = TypeVar("Item")
 
 _SCHEDULES = 20
-#: Start from nothing: a forked process would share the database's connections.
-_PROCESSES = multiprocessing.get_context("spawn")
+#: Forked from a process that has imported this module and nothing else: another one would share its connections.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__])
 
 
 @dataclass
@@ -51,10 +52,10 @@ class Found:
     lateness_seconds: list[float]
 
 
-def tick(root: str) -> None:
+def tick(root: str, database_url: str) -> None:
     """Watch the schedules of a workspace until the process is killed."""
     workspace = Workspace(Path(root))
-    store = Store.open(workspace.database_url)
+    store = Store.open(database_url)
     heartbeat = Heartbeat(store, new_id(), private=False)
     heartbeat.register()
     Scheduler(store, Service(store, Catalog(workspace), user_name="cloudo").run_due_schedules, heartbeat).start()
@@ -98,7 +99,9 @@ def run(folder: Path, *, tickers: int, occurrences: int, kills: int, per_second:
 
 def ticker(folder: Path) -> BaseProcess:
     """Start a process that watches the schedules of a workspace."""
-    process = _PROCESSES.Process(target=tick, args=(str(folder),), daemon=True)
+    # The address of the store may be in a variable that is younger than the process that forks.
+    url = Workspace(folder).database_url
+    process = _PROCESSES.Process(target=tick, args=(str(folder), url), daemon=True)
     process.start()
     return process
 
