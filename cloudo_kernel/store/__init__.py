@@ -23,6 +23,7 @@ from cloudo_kernel.store.executions.results import Results
 from cloudo_kernel.store.executions.text_index import TextIndex
 from cloudo_kernel.store.executions.wakeups import Wake
 from cloudo_kernel.store.locks import Locks
+from cloudo_kernel.store.measures import Distribution, Measures
 from cloudo_kernel.store.messages import Messages, NewMessage, why_closed
 from cloudo_kernel.store.owners import Owners
 from cloudo_kernel.store.schedules.follow_ups import Due as DueFollowUp
@@ -47,6 +48,7 @@ class Store:
         self.executions = Executions(database, self.encryption, self.texts)
         self.counts = Counts(database)
         self.activity = Activity(database)
+        self.measures = Measures(database)
         self.queue = Queue(database)
         self.reports = Reports(database, self.encryption)
         self.control = Control(database)

@@ -54,6 +54,11 @@ class LocalExecutor:
         """See `Executor.loops`."""
         return (self._pool.loop,)
 
+    @property
+    def ready(self) -> int:
+        """The number of processes that wait for a run."""
+        return self._pool.ready
+
     def submit(self, claim: Claim) -> None:
         """See `Executor.submit`."""
         context = self._context

@@ -56,6 +56,11 @@ class RunnerPool:
                 _log.info("A runner could not be forked", extra={"reason": str(error)})
         return RunnerProcess.cold(self._sockets)
 
+    @property
+    def ready(self) -> int:
+        """The number of runners in the pool."""
+        return len(self._ready)
+
     def close(self) -> None:
         """Stop filling the pool, and close its runners."""
         self.loop.stop()

@@ -29,6 +29,7 @@ from cloudo_kernel.worker.executor import ExecutorContext
 from cloudo_kernel.worker.executors import LOCAL, load
 from cloudo_kernel.worker.heartbeat import Heartbeat
 from cloudo_kernel.worker.housekeeping import Housekeeping
+from cloudo_kernel.worker.local_executor import LocalExecutor
 from cloudo_kernel.worker.notifier import Notifier
 from cloudo_kernel.worker.scheduler import Scheduler
 from cloudo_kernel.worker.slots import WorkerSlots
@@ -140,6 +141,13 @@ class Worker:
             self._dispatcher.give_up()
         finally:
             self.on_death()
+
+    @property
+    def runners(self) -> dict[str, int]:
+        """The number of its runs, and of processes of the local executor that are ready for one."""
+        executor = self._executor
+        ready = {"ready": executor.ready} if isinstance(executor, LocalExecutor) else {}
+        return {"running": len(executor.running()), **ready}
 
     @property
     def is_idle(self) -> bool:

@@ -17,7 +17,7 @@ from traitlets import Bool, Float, Integer, List, Unicode, default
 from cloudo_extension.backend.backend import Backend
 from cloudo_extension.http import openapi
 from cloudo_extension.http.authentication import TokenIdentity
-from cloudo_extension.pages import explorer
+from cloudo_extension.pages import explorer, metrics
 from cloudo_extension.pages.dashboard import dashboard_handlers
 from cloudo_extension.pages.frontend import FOLDER, Frontend, LabConfig
 from cloudo_extension.pages.notebook_renderer import Renderer
@@ -169,6 +169,7 @@ class Cloudo(ExtensionApp):
         # tornado tries routes in order, so those that programs call many times a second come first.
         self.handlers.extend(sorted(routes, key=lambda route: route[1] not in BUSIEST))
         self.handlers.extend(explorer.pages)
+        self.handlers.extend(metrics.routes)
         frontend = Frontend(Path(self.frontend))
         self.handlers.extend(dashboard_handlers(self.serverapp, frontend))
         settings, name = self.serverapp.web_app.settings, "page_config_hook"

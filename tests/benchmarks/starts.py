@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from cloudo_kernel.models import Action, CreateToken, ExecutionFilter, StartExecution, Status
 from cloudo_kernel.settings import MAX_RUNNING
@@ -77,6 +83,29 @@ def bare(database: str, *, connections: int, seconds: float) -> float:
             process.kill()
 
 
+@contextmanager
+def scraped(server: RunningServer) -> Iterator[None]:
+    """Read the metrics of the server each second, and print how long that took."""
+    is_over, times = threading.Event(), []
+
+    def scrape() -> None:
+        headers = {"Authorization": f"token {server.token}"}
+        while not is_over.wait(1):
+            began = time.perf_counter()
+            reply = httpx.get(f"{server.url}metrics", headers=headers, timeout=60)
+            times.append((time.perf_counter() - began) * 1000)
+            assert "\ncloudo_up 1.0\n" in reply.text
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+    print(f"| `/metrics`: {len(times)} | | {statistics.median(times):.1f} | {max(times):.1f} |", flush=True)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -105,6 +134,8 @@ def main() -> None:
                 for note, token in ((", API token", made.secret), (", server's token", server.token)):
                     ours = load(port, path, token=token, note=note, **start, **how)
                     print(f"| ratio | {ours / peer:.2f} | | |", flush=True)
+                with scraped(server):
+                    load(port, path, token=server.token, note=", /metrics read each second", **start, **how)
             for path in ("health", "execution?limit=20"):
                 load(port, f"/cloudo/api/1/{path}", token=server.token, status=200, **how)
         finally:

@@ -222,7 +222,7 @@ def test_another_identity_provider_is_taken_at_its_word_and_an_authorizer_is_hee
 
 
 def test_a_server_on_which_nobody_uses_cloudo_leaves_no_trace(start: StartServer, tmp_path: Path) -> None:
-    server = start(tmp_path, "--Cloudo.user_name=grace")
+    server = start(tmp_path, "--Cloudo.user_name=grace", "--ServerApp.authenticate_prometheus=False")
     with client(server, token=None) as http:
         me = {"Authorization": server.token}
         assert http.get("/health").json()["status"] == "ok"
@@ -230,6 +230,9 @@ def test_a_server_on_which_nobody_uses_cloudo_leaves_no_trace(start: StartServer
         assert http.get("/no/such", headers=me).status_code == 404
         assert http.get("/flow", params={"x": 1}, headers=me).status_code == 400
         assert http.post(f"{server.url}cloudo/webhook/x").status_code == 404
+        metrics = http.get(f"{server.url}metrics").text
+        assert "jupyter_server_info" in metrics
+        assert "cloudo_up" not in metrics
         assert list(tmp_path.iterdir()) == []
         assert http.get("/user/me", headers=me).json() == {"name": "grace"}
         assert http.get("/user/me", headers=me).json() == {"name": "grace"}  # under Jupyter's token, at every request

@@ -54,6 +54,9 @@ def assert_all_doors_refuse(http: httpx.Client, why: str) -> None:
     health = http.get("health")
     assert (health.status_code, health.json()["status"]) == (503, "unavailable")
     assert health.json()["reason"] == why
+    metrics = http.get(str(http.base_url.join("/metrics"))).text
+    assert "\ncloudo_up 0.0\n" in metrics
+    assert "jupyter_server_info" in metrics
 
 
 @pytest.mark.parametrize("which", ["cloudo.sqlite*", "cloudo.sqlite-wal"])

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,11 +18,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cloudo_extension.backend.batching import Batcher, Start, start_all
 from cloudo_extension.backend.event_feed import EventFeed
+from cloudo_extension.backend.metrics import Metrics
+from cloudo_extension.backend.opening import build, check_key, with_loops
 from cloudo_extension.backend.rate_limit import RateLimiter, Refusals, network
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError, TooManyCalls, Unavailable
 from cloudo_kernel.models import Execution, Health, Origin, Token, Webhook, event_types
-from cloudo_kernel.processes.loop import Failures, Loop, states
+from cloudo_kernel.processes.loop import Failures
 from cloudo_kernel.security.permissions import Rights
 from cloudo_kernel.workspace.layout import Workspace
 
@@ -66,6 +67,7 @@ class _Parts:
     webhook_calls: WebhookDeliveries
     received: Batcher[DeliveryRequest, Received | Answered]
     healths: Batcher[None, Health]
+    metrics: Metrics
     sessions: Sessions
     unlisten: Callable[[], None]
 
@@ -229,6 +231,13 @@ class Backend:
             return None
         return await self._parts.healths.add(None)
 
+    async def metrics(self) -> bytes:
+        """Return the metrics as text, empty while Cloudo is unused. Never opens the backend. Raises `Unavailable`."""
+        health = await self.health()
+        if health is None or self._parts is None:
+            return b""
+        return await self.call(self._parts.metrics.text, health)
+
     async def is_needed(self) -> bool:
         """Return whether executions run here or a schedule is waiting for its next occurrence."""
         parts = self._parts
@@ -283,7 +292,7 @@ class Backend:
         if self._prepare is not None and not self._is_closed:
             self._threads.submit(self._prepare)
         if self._parts is not None:
-            self._threads.submit(_check_key, self._parts.store)
+            self._threads.submit(check_key, self._parts.store)
             self._threads.submit(self._parts.catalog.listing)  # reading 5,000 flows the first time takes 2 s
         # Objects that exist by now are long-lived. Now and then, collecting them took a fifth of a second.
         gc.freeze()
@@ -324,8 +333,8 @@ class Backend:
         task.add_done_callback(self._spawned.discard)
 
     async def _assemble(self) -> _Parts:
-        build = partial(_build, self.workspace, has_worker=self._has_worker, **self._worker_options)
-        store, catalog, worker = await self.call(build)
+        opening = partial(build, self.workspace, has_worker=self._has_worker, **self._worker_options)
+        store, catalog, worker = await self.call(opening)
 
         from cloudo_kernel.service import Service
         from cloudo_kernel.service.webhook_calls import WebhookDeliveries
@@ -353,15 +362,11 @@ class Backend:
             webhook_calls=calls,
             received=Batcher(self.call, calls.receive_all),
             # Health is public and has no rate limit, so concurrent requests share one check.
-            healths=Batcher(self.call, lambda asking: [_with_loops(health(), worker, others)] * len(asking)),
+            healths=Batcher(self.call, lambda asking: [with_loops(health(), worker, others)] * len(asking)),
+            metrics=await self.call(Metrics, store, worker),
             sessions=sessions,
             unlisten=store.tail.add_listener(feed.wake),
         )
-
-
-def _check_key(store: Store) -> None:
-    if store.encryption.is_key_lost:
-        _log.error("The key file is missing. Secrets in the store are encrypted with it. Restore the file.")
 
 
 def _passing(message: str, *, reason: str) -> Unavailable:
@@ -369,30 +374,3 @@ def _passing(message: str, *, reason: str) -> Unavailable:
     error = Unavailable(message, reason=reason)
     error.is_logged = True
     return error
-
-
-def _with_loops(health: Health, worker: Worker | None, others: Sequence[Loop]) -> Health:
-    """Add the state of this server's loops; the store's tail may be one of the worker's."""
-    from cloudo_kernel.service.loop_health import with_server_loops
-
-    own = () if worker is None else worker.loops
-    worker_id = None if worker is None else worker.id
-    beside = [loop for loop in others if loop not in own]
-    return with_server_loops(health, states(own), states(beside), worker_id=worker_id, pid=os.getpid())
-
-
-def _build(workspace: Workspace, *, has_worker: bool, **worker_options: Any) -> tuple[Store, Catalog, Worker | None]:
-    from cloudo_kernel.store import Store
-    from cloudo_kernel.worker.worker import Worker
-    from cloudo_kernel.workspace.catalog import Catalog, library_folders
-
-    try:
-        workspace.create()
-    except OSError as error:
-        raise Unavailable(
-            f"The workspace {workspace.root} cannot be written to ({error.strerror}). "
-            "Give this user the right to, or set c.Cloudo.workspace to another folder."
-        ) from error
-    store = Store.open(workspace.database_url, key_file=workspace.key_file)
-    catalog = Catalog(workspace, library=library_folders())
-    return store, catalog, Worker(store, catalog, **worker_options) if has_worker else None
