@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -21,7 +22,7 @@ try:
 except ImportError as error:
     raise Unavailable(f"Dask is not installed ({error}). Run: pip install 'cloudo[dask]'") from error
 
-from cloudo_kernel.dask.plugin import VARIABLES, CloudoPlugin, Facts, facts, run_claim
+from cloudo_kernel.dask.plugin import VARIABLES, CloudoPlugin, Facts, prepare, run_claim
 from cloudo_kernel.processes.zygotes import shared_zygotes
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.worker.executor import ExecutorContext
@@ -34,6 +35,9 @@ _PLAIN = ("tcp", "ws")
 #: Maximum time to connect, and for one message to the scheduler and through it to the Dask workers.
 _CONNECT_SECONDS = 5.0
 _TIMEOUT_SECONDS = 10.0
+#: Maximum time for which a start waits until Dask workers have opened the store, and the interval of asking.
+_SETUP_SECONDS = 30.0
+_SETUP_INTERVAL_SECONDS = 0.05
 #: A local cluster shows its state on no page, and leaves the number of threads that numeric libraries use alone.
 _LOCAL: dict[str, Any] = {
     "distributed.scheduler.http.routes": [],
@@ -44,8 +48,7 @@ _LOCAL: dict[str, Any] = {
 
 def check_address(address: str) -> None:
     """Raise `MalformedRequest` unless the address is encrypted, or on this machine only."""
-    scheme, _, rest = address.rpartition("://")
-    host = rest.rpartition(":")[0].strip("[]")
+    scheme, host = _parts(address)
     if (scheme or "tcp") not in (*_ENCRYPTED, *_PLAIN) or not host:
         raise _refused(f"{address!r} is not an address of a Dask scheduler, such as tls://scheduler:8786.")
     if scheme in _ENCRYPTED:
@@ -54,7 +57,7 @@ def check_address(address: str) -> None:
                 f"{address} needs certificates. Name them in Dask's configuration, distributed.comm.tls; "
                 "see docs/scaling.md."
             )
-    elif not _is_loopback(host):
+    elif not _is_local(address):
         raise _refused(
             f"{address} is not encrypted, and everyone who can reach it could run programs. "
             "Use tls:// beyond this machine; see docs/scaling.md."
@@ -65,7 +68,14 @@ def _refused(text: str) -> MalformedRequest:
     return MalformedRequest(f"{_FIELD}: {text}", field=_FIELD)
 
 
-def _is_loopback(host: str) -> bool:
+def _parts(address: str) -> tuple[str, str]:
+    scheme, _, rest = address.rpartition("://")
+    return scheme, rest.rpartition(":")[0].strip("[]")
+
+
+def _is_local(address: str) -> bool:
+    """Return whether an address, or none, is on this machine."""
+    host = _parts(address)[1] or "localhost"
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -87,6 +97,8 @@ class Cluster:
         self._scheduler_id = ""
         #: The known Dask workers with their threads; 0 for those that cannot be used.
         self._threads: dict[str, int] = {}
+        #: Whether all Dask workers have set the plugin up.
+        self._is_settled = False
         self._nonce = secrets.token_hex(16)
 
     @property
@@ -101,11 +113,17 @@ class Cluster:
 
     def open(self) -> None:
         """Connect. Raises `Unavailable` if there is no scheduler, or if a Dask worker cannot be used."""
+        if self._workspace.database_url.startswith("sqlite") and not _is_local(self._context.address):
+            raise _refused("other machines need a store in PostgreSQL; see docs/scaling.md.")
         self._digest()  # creates the key, which Dask workers must have
         if not self._context.address:
             self._local = self._local_cluster()
         self._connect()
         obstacles = self._check_new_workers()
+        end = time.monotonic() + _SETUP_SECONDS
+        while not self._is_settled and time.monotonic() < end:
+            time.sleep(_SETUP_INTERVAL_SECONDS)
+            obstacles += self._check_new_workers()
         if obstacles:
             raise Unavailable("; ".join(obstacles), reason="a Dask worker cannot be used")
 
@@ -146,8 +164,8 @@ class Cluster:
 
     @property
     def _connected(self) -> Client:
-        if self._client is None:
-            raise Unavailable("There is no connection to a Dask scheduler.")
+        if self._client is None or self._client.status != "running":
+            raise Unavailable(f"There is no connection to the Dask scheduler at {self.address}.")
         return self._client
 
     def _local_cluster(self) -> LocalCluster:
@@ -159,7 +177,7 @@ class Cluster:
                 threads_per_worker=int(self._context.store.settings.value(MAX_RUNNING)),
                 memory_limit=0,
                 security=Security.temporary(),
-                dashboard_address=None,
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 silence_logs=False,
                 env=dict(zip(VARIABLES, (workspace.database_url, str(workspace.key_file)), strict=True)),
             )
@@ -176,30 +194,38 @@ class Cluster:
             raise self._unreachable(error) from error
 
     def _check_new_workers(self) -> list[str]:
-        """Set the Dask workers that are new up, and return why some of them cannot be used."""
+        """Set the Dask workers up that are new, and return why some of them cannot be used.
+
+        One whose plugin is not ready yet stays new.
+        """
         client = self._connected
         identity = self._ask(client.scheduler.identity, n_workers=0)
-        if identity["id"] != self._scheduler_id:  # it was started again, and has forgotten the plugin
+        if identity["id"] != self._scheduler_id:  # it was started again
             self._scheduler_id, self._threads = identity["id"], {}
         threads = self._ask(client.scheduler.ncores, workers=None)
+        self._threads = {address: number for address, number in self._threads.items() if address in threads}
         new = [address for address in threads if address not in self._threads]
-        found: dict[str, Any] = {}
-        if new:
-            self._call(client.register_plugin, self._plugin)
-            about = (self._context.slots.worker_id, self._nonce)
-            found = self._call(
-                client.run, facts, *about, workers=new, on_error="return", callback_timeout=3 * _TIMEOUT_SECONDS
-            )
-        obstacles = {address: self._obstacle(found.get(address)) for address in new}
-        self._threads = {
-            address: 0 if obstacles.get(address) else self._threads.get(address, number)
-            for address, number in threads.items()
-        }
-        return [f"The Dask worker {address} cannot be used: {text}" for address, text in obstacles.items() if text]
+        obstacles = []
+        for address, found in self._prepare(new).items():
+            obstacle = self._obstacle(found)
+            if obstacle:
+                obstacles.append(f"The Dask worker {address} cannot be used: {obstacle}")
+            self._threads[address] = 0 if obstacle else threads[address]
+        self._is_settled = len(self._threads) == len(threads)
+        return obstacles
 
-    def _obstacle(self, found: Facts | Exception | None) -> str:
-        if not isinstance(found, Facts):
-            return f"it does not answer ({type(found).__name__}: {found}). Is Cloudo installed there?"
+    def _prepare(self, addresses: list[str]) -> dict[str, Facts | Exception]:
+        """Send the plugin to Dask workers, and return the facts of those that have set it up, or their errors."""
+        if not addresses:
+            return {}
+        about = (self._plugin, self._context.slots.worker_id, self._nonce)
+        how: dict[str, Any] = {"workers": addresses, "on_error": "return", "callback_timeout": _TIMEOUT_SECONDS}
+        replies = self._call(self._connected.run, prepare, *about, **how)
+        return {address: reply for address, reply in replies.items() if reply is not None}
+
+    def _obstacle(self, found: Facts | Exception) -> str:
+        if isinstance(found, Exception):
+            return f"it cannot load Cloudo ({found}). Is it installed there?"
         if found.version != version("cloudo"):
             return f"it has Cloudo {found.version}, and this worker has {version('cloudo')}. Install the same."
         if found.obstacle:

@@ -173,11 +173,13 @@ class DaskExecutor:
 
     def _note_end(self, run: _Run, future: Future) -> None:
         """Note that the task of a run has ended or was lost; called on a thread of Dask's."""
+        if future.status != "finished":
+            # Until the loop's next turn: the connection is lost, or a Dask worker would be tried all the time.
+            self._context.slots.most = 0
         if future.status == "error":
             _log.error(
                 "A Dask worker could not run an execution: %s", future.exception(), extra={"execution_id": run.claim.id}
             )
-            self._context.slots.most = 0  # until the loop's next turn, so that it is not tried all the time
         self._end(run)
 
     def _end(self, run: _Run) -> None:

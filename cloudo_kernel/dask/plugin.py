@@ -16,7 +16,7 @@ from distributed import Worker, WorkerPlugin, get_worker, secede
 
 from cloudo_kernel.dask.runs import Runs
 from cloudo_kernel.errors import CloudoError
-from cloudo_kernel.models import Status
+from cloudo_kernel.models import ErrorDetail, Status
 from cloudo_kernel.processes.zygotes import shared_zygotes
 from cloudo_kernel.store import Outcome, Store
 from cloudo_kernel.workspace.catalog import Catalog, library_folders
@@ -24,20 +24,21 @@ from cloudo_kernel.workspace.layout import Workspace
 
 #: The environment that each Dask worker needs.
 VARIABLES = ("CLOUDO_DATABASE_URL", "CLOUDO_KEY_FILE")
-_STOPPED = Outcome(status=Status.ENDED_CANCELLED, message="Dask worker stopped", is_interrupted=True)
+_LOST = ErrorDetail(name="WorkerLost", value="Its Dask worker was stopped, or lost the connection to its scheduler.")
+_STOPPED = Outcome(status=Status.ENDED_ERROR, message="Dask worker stopped", error=_LOST, is_interrupted=True)
 
 
 class CloudoPlugin(WorkerPlugin):
-    """Holds the runs of a Dask worker. The settings of the dispatcher that registers it first count."""
+    """Holds the runs of a Dask worker. The settings of the dispatcher that comes first count."""
 
     name = "cloudo"
-    #: A second dispatcher leaves the plugin and its runs as they are.
-    idempotent = True
 
     def __init__(self, workspace: str, preload: tuple[str, ...], linger_seconds: float) -> None:
         """`workspace` is the folder of the dispatcher's workspace, unless the worker has `CLOUDO_WORKSPACE`."""
         self._settings = (workspace, preload, linger_seconds)
         self.runs: Runs | None = None
+        #: Opens the store; kept, because the event loop does not.
+        self.setting_up: asyncio.Task[object] | None = None
         #: Why this Dask worker cannot run executions; empty if it can.
         self.obstacle = ""
 
@@ -50,8 +51,8 @@ class CloudoPlugin(WorkerPlugin):
         del worker
         try:
             self.runs = await asyncio.to_thread(_started, *self._settings)
-        except CloudoError as error:
-            self.obstacle = str(error)
+        except Exception as error:  # noqa: BLE001 -- the dispatcher logs it
+            self.obstacle = str(error) or type(error).__name__
 
     async def teardown(self, worker: Worker) -> None:
         """End all runs; called by Dask when the worker closes in an orderly way or has lost its scheduler."""
@@ -67,7 +68,7 @@ def _started(folder: str, preload: tuple[str, ...], linger_seconds: float) -> Ru
         raise CloudoError(f"{' and '.join(missing)} must be set in its environment.")
     workspace = Workspace.at(os.environ.get("CLOUDO_WORKSPACE") or folder)
     if not Path(os.environ["CLOUDO_KEY_FILE"]).is_file():
-        raise CloudoError(f"Its CLOUDO_KEY_FILE {os.environ['CLOUDO_KEY_FILE']} is not a file.")
+        raise CloudoError(f"its CLOUDO_KEY_FILE {os.environ['CLOUDO_KEY_FILE']} is not a file.")
     shared_zygotes(preload)
     store = Store.open(workspace.database_url, key_file=workspace.key_file)
     runs = Runs(store, Catalog(workspace, library=library_folders()), linger_seconds=linger_seconds)
@@ -87,13 +88,18 @@ class Facts:
     digest: str = ""
 
 
-async def facts(worker_id: str, nonce: str, *, dask_worker: Worker) -> Facts:
-    """Return what a dispatcher checks before it uses a Dask worker. Dask passes `dask_worker`."""
-    plugin = dask_worker.plugins.get(CloudoPlugin.name)
-    mine = version("cloudo")
-    if plugin is None or plugin.runs is None:
-        return Facts(mine, getattr(plugin, "obstacle", "") or "the plugin is not set up")
-    return await asyncio.to_thread(_facts_of, plugin.runs.store, worker_id, nonce)
+async def prepare(plugin: CloudoPlugin, worker_id: str, nonce: str, *, dask_worker: Worker) -> Facts | None:
+    """Set the plugin up on a Dask worker, and return what a dispatcher checks before it uses it; None until then.
+
+    The scheduler does not know the plugin: Dask workers that are there for other things are left alone.
+    """
+    found = dask_worker.plugins.get(CloudoPlugin.name)
+    if found is None:
+        plugin.setting_up = asyncio.create_task(dask_worker.plugin_add(plugin, CloudoPlugin.name))
+        return None
+    if found.obstacle:
+        return Facts(version("cloudo"), found.obstacle)
+    return None if found.runs is None else await asyncio.to_thread(_facts_of, found.runs.store, worker_id, nonce)
 
 
 def _facts_of(store: Store, worker_id: str, nonce: str) -> Facts:

@@ -12,10 +12,10 @@ import pytest
 
 from cloudo_kernel.errors import MalformedRequest
 from cloudo_kernel.models import ErrorDetail, ExecutionFilter, StartExecution, Status
-from cloudo_kernel.processes.loop import states
+from cloudo_kernel.processes.loop import Loop, states
 from cloudo_kernel.service import Service
 from cloudo_kernel.settings import LINGER_SECONDS
-from cloudo_kernel.store import Claim, Outcome, Store
+from cloudo_kernel.store import HEARTBEAT_SECONDS, Claim, Outcome, Store
 from cloudo_kernel.worker.executor import Executor, ExecutorContext
 from cloudo_kernel.worker.executors import installed, load
 from cloudo_kernel.worker.slots import WorkerSlots
@@ -72,6 +72,12 @@ class Bench:
         )
         self.executor: Executor = load(name)(context)
         self.executor.start(lambda *, is_reported: self.ends.put(is_reported))
+        self.heart = Loop("heart", self._beat)
+        self.heart.start()
+
+    def _beat(self) -> float:
+        self.store.workers.beat("w1")
+        return HEARTBEAT_SECONDS
 
     def claim(self, api: Service, flow_name: str, **inputs: int) -> Claim:
         execution_id = api.start_execution(StartExecution(flow_name=flow_name, inputs=inputs)).id
@@ -99,6 +105,7 @@ def bench(request: pytest.FixtureRequest, store: Store, workspace: Workspace) ->
         bench.executor.stop(execution_id, LATE)
     if not bench.has_ended:
         bench.executor.end()
+    bench.heart.stop()
 
 
 def test_each_run_is_reported_and_its_end_is_told_once(bench: Bench, api: Service) -> None:
