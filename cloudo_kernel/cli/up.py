@@ -122,6 +122,11 @@ def _workspace(target: Target, rest: Sequence[str]) -> Workspace:
     metavar="WORKER",
     help="Start none. Have this worker take nothing more and end once what it runs has ended; wait for that.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="How to write the log, on standard error.  [env: CLOUDO_LOG_FORMAT]  Default: text.",
+)
 @pass_target
 def worker(
     target: Target,
@@ -133,6 +138,7 @@ def worker(
     preload: str | None,
     linger: float,
     drained: str | None,
+    log_format: str | None,
 ) -> None:
     """Run queued executions without a server.
 
@@ -153,6 +159,7 @@ def worker(
         for line in drain(workspace, drained):
             click.echo(line)
         return
+    from cloudo_kernel.json_log import format_of_environment, log_as_json
     from cloudo_kernel.models.labels import labels_of
     from cloudo_kernel.processes.zygotes import PRELOAD
     from cloudo_kernel.worker.executors import check
@@ -161,6 +168,8 @@ def worker(
     check(executor, field="--executor", slots=slots, address=dask_address)
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    if (log_format or format_of_environment()) == "json":
+        log_as_json()
     ready = f"This worker runs the executions of {workspace.root}. Ctrl-C ends it."
     modules = PRELOAD if preload is None else [name.strip() for name in preload.split(",") if name.strip()]
     is_whole = run(

@@ -23,6 +23,7 @@ from cloudo_extension.pages.frontend import FOLDER, Frontend, LabConfig
 from cloudo_extension.pages.notebook_renderer import Renderer
 from cloudo_extension.rest import BUSIEST, routes
 from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.json_log import format_of_environment, log_as_json
 from cloudo_kernel.models.labels import labels_of
 from cloudo_kernel.processes.zygotes import PRELOAD, shared_zygotes
 from cloudo_kernel.security import outbound_http
@@ -149,6 +150,9 @@ class Cloudo(ExtensionApp):
         allowed = outbound_http.networks(self.allowed_private_networks)
         workspace = Workspace(Path(self.workspace).expanduser().resolve(), allowed_private_networks=allowed)
         executors.check(self.executor, field="c.Cloudo.executor", slots=self.slots, address=self.dask_address)
+        # The trait is Jupyter's own, for the format of a line.
+        if "json" in (self.log_format, format_of_environment()):
+            log_as_json(self.serverapp.log, self.log, secrets=[str(self.serverapp.identity_provider.token)])
         shared_zygotes(self.preload)  # nothing starts before the first kernel or execution
         self.renderer = Renderer()
         self.settings |= {"cloudo_routes": routes, "cloudo_renderer": self.renderer}

@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -150,7 +151,7 @@ def test_a_locked_database_refuses_starts_and_loses_no_run(
     start_server: Callable[..., RunningServer],
     start_worker: StartWorker,
 ) -> None:
-    server = start_server(workspace.root)
+    server = start_server(workspace.root, config={"Cloudo": {"log_format": "json"}})
     runs = [post(server, flow_name).json()["id"] for flow_name in ("waiting", "ending")]
     until(lambda: sorted(begun(workspace)) == sorted(runs), seconds=60)
     start_worker()  # it must not think that the server is dead because nobody can write
@@ -179,6 +180,30 @@ def test_a_locked_database_refuses_starts_and_loses_no_run(
     log = server.log.read_text()
     assert (log.count("database is locked"), log.count("The store can be used again.")) == (1, 1), log
     assert "Traceback" not in log
+    [found] = [line for line in json_lines(log) if "database is locked" in line["message"]]
+    assert (found["level"], found["logger"]) == ("ERROR", "cloudo_kernel.store.sql.database")
+    assert datetime.fromisoformat(found["time"]).utcoffset() == timedelta(0)
+    refusals = [line["message"] for line in json_lines(log) if line["message"].startswith("503 POST")]
+    assert len(refusals) == 1, "Jupyter's own lines are JSON, too"
+    assert server.token not in "".join(map(str, json_lines(log)))
+
+
+def test_the_log_of_a_worker_is_json_on_request(workspace: Workspace, store: Store) -> None:
+    worker = workers.start_worker(workspace.root, "--log-format", "json")
+    try:
+        [registered] = store.workers.all()
+        store.workers.remove(registered.id)
+        errors = workspace.state / "worker-errors.log"
+        until(lambda: json_lines(errors.read_text()))
+        [line, *_] = json_lines(errors.read_text())
+        assert (line["message"], line["worker_id"]) == ("This worker lost its lease", registered.id)
+    finally:
+        workers.end_worker(worker)
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    """Return the lines that are JSON. Jupyter writes text until it has loaded Cloudo."""
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
 def health(server: RunningServer) -> tuple[int, str | None]:

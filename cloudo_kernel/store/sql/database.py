@@ -269,9 +269,10 @@ class Database:
         """Note the cause and return the error. Log only the first error until the store works again."""
         error = self._unavailable(found)
         if self._is_migrated:
-            if not self._troubles:
-                _log.error("%s", error)
+            is_first = not self._troubles
             self._troubles[kind], self._failed_at = found.reason, time.monotonic()
+            if is_first:  # only now: other threads fail while the line is written
+                _log.error("%s", error)
             error.is_logged = True
         return error
 
