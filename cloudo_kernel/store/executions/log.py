@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 
 from cloudo_kernel.models import LogLine
 from cloudo_kernel.models.event_types import EXECUTION, EXECUTION_LOGGED
 from cloudo_kernel.store.events import record
 from cloudo_kernel.store.executions.fencing import check_live
 from cloudo_kernel.store.sql.database import Database
-from cloudo_kernel.store.tables import log_lines
+from cloudo_kernel.store.tables import executions, log_lines
 
 #: Maximum number of log lines in a single record.
 RECORD_LINES = 1000
+#: Maximum number of log lines that are deleted in one transaction.
+LINES_AT_ONCE = 5000
 
 # Built once, because every read of an execution uses them: building takes SQLAlchemy several times as long as running.
 _INSERT = insert(log_lines)
@@ -42,6 +44,19 @@ def append(connection: Connection, execution_id: str, lines: Sequence[LogLine], 
         ],
     )
     record(connection, EXECUTION_LOGGED, EXECUTION, execution_id, time=now, lines=len(lines))
+
+
+def shorten(database: Database, execution_id: str) -> None:
+    """Delete all but the last lines of an ended execution, in transactions that delay others by little.
+
+    To delete 500,000 lines takes a second, in which nothing else could be written.
+    """
+    c, is_ended = log_lines.c, exists().where(executions.c.id == execution_id, executions.c.ended_at.is_not(None))
+    with database.read() as connection:
+        last = connection.execute(_NEWEST_NUMBER, {"of": execution_id}).scalar_one()
+    for number in range(LINES_AT_ONCE, last, LINES_AT_ONCE):
+        with database.write() as connection:
+            connection.execute(delete(log_lines).where(c.execution_id == execution_id, c.number <= number, is_ended))
 
 
 class Log:

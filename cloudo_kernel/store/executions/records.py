@@ -36,7 +36,7 @@ from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store.events import event_row, record, record_all
 from cloudo_kernel.store.executions import results, tags
 from cloudo_kernel.store.executions.lists import MAX_BY_DURATION, brief, brief_records, by_duration, listed, ordered
-from cloudo_kernel.store.executions.log import last_lines
+from cloudo_kernel.store.executions.log import last_lines, shorten
 from cloudo_kernel.store.executions.new_execution import (
     IdempotencyKey,
     Inserted,
@@ -279,6 +279,7 @@ class Executions:
 
         Raises `ExecutionNotFound`, `ExecutionNotEnded`.
         """
+        shorten(self._database, execution_id)
         with self._database.write() as connection:
             lock_execution(connection, execution_id)
             row = connection.execute(
