@@ -225,7 +225,15 @@ def test_the_page_is_compressed_if_that_is_accepted(
     ):
         assert reply.headers.get("Content-Encoding") == coding
         assert reply.headers["Vary"] == "Accept-Encoding"
-        assert int(reply.headers["Content-Length"]) < len(reply.content) or coding is None
+        assert reply.num_bytes_downloaded < len(reply.content) or coding is None
+
+
+def test_the_head_of_the_page_is_sent_before_the_store_is_read(server: RunningServer, http: httpx.Client) -> None:
+    headers = {"Accept-Encoding": "identity"}
+    with http.stream("GET", f"{server.url}cloudo/", headers=headers) as reply:
+        parts = list(reply.iter_raw())
+    assert parts[0].endswith(b"</head>")
+    assert b"".join(parts).rstrip().endswith(b"</html>")
 
 
 def test_files_are_kept_for_good_and_compared_by_their_tag(

@@ -6,11 +6,10 @@ the shell, the first view's data, and its rows. Unknown addresses below `cloudo/
 
 from __future__ import annotations
 
-import gzip
 import json
 import secrets
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +22,6 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
-from pydantic import BaseModel
 from tornado import escape, web
 from voila.configuration import VoilaConfiguration
 from voila.notebook_renderer import NotebookRenderer
@@ -31,7 +29,7 @@ from voila.paths import collect_template_paths
 
 import cloudo_kernel
 from cloudo_extension.http.authentication import Extension
-from cloudo_extension.http.compression import accepts_gzip
+from cloudo_extension.http.compression import SentInParts
 from cloudo_extension.pages import first_view, words
 from cloudo_extension.pages.first_view import FirstView, View
 from cloudo_extension.pages.frontend import Frontend, static_handlers
@@ -42,8 +40,6 @@ from cloudo_kernel.security.permissions import EVERYTHING
 TEMPLATE: Final = "cloudo"
 #: Maximum number of rows that the reply holds beside their data. A screen shows fewer.
 _ROWS: Final = 20
-#: Level 5 takes a third of the time of level 9, and the page grows by 3 %.
-_COMPRESSION: Final = 5
 #: Scripts come from this server, or carry the nonce of this reply. Nothing compiles text, and no text becomes HTML but
 #: through the page's own policy of trusted types.
 _POLICY: Final = "; ".join(
@@ -156,14 +152,10 @@ class DashboardHandler(_PageHandler):
             return
         _ = self.xsrf_token  # sets the cookie that the page's write requests need
         view = View.at(path)
-        html = await self._page.render(view, await self._first_view(view), nonce=self.nonce)
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.set_header("Vary", "Accept-Encoding")
-        content = html.encode()
-        if accepts_gzip(self):
-            self.set_header("Content-Encoding", "gzip")
-            content = await self._extension.backend.call(partial(gzip.compress, content, _COMPRESSION, mtime=0))
-        self.finish(content)
+        reply = SentInParts(self)
+        await self._page.render(view, reply, partial(self._first_view, view), nonce=self.nonce)
+        reply.finish()
 
     async def _first_view(self, view: View) -> FirstView:
         """Return the view's data; none if the store cannot be read."""
@@ -218,8 +210,13 @@ class Page:
         self._frontend = frontend
         self._renderer: _Renderer | None = None
 
-    async def render(self, view: View, first: FirstView, *, nonce: str) -> str:
-        """Return the page's HTML. Raises `HTTPError` if the front end or the notebook is missing."""
+    async def render(
+        self, view: View, reply: SentInParts, read: Callable[[], Awaitable[FirstView]], *, nonce: str
+    ) -> None:
+        """Write the page's HTML. Raises `HTTPError` if the front end or the notebook is missing.
+
+        The template calls `read` once its head is sent, so that the browser gets ready while the store is read.
+        """
         build = self._frontend.build()
         if self._renderer is None:
             renderer = self._new_renderer()
@@ -227,8 +224,11 @@ class Page:
             renderer.exporter.environment.autoescape = True  # before its first template; Voila's default is off
             self._renderer = renderer
         preload = [self._url(name) for name in build.views.get(view.name, ())]
-        html: str = await self._renderer.render(
+        await self._renderer.render(
+            reply,
             view=view,
+            send=reply.send,
+            read=read,
             nonce=nonce,
             style=build.style,
             start_script=_START % (json.dumps(preload), json.dumps(self._url(build.script))),
@@ -236,14 +236,9 @@ class Page:
             theme_script=_THEME,
             version=version("cloudo"),
             words=words,
-            data=first_view.as_json(first.records),
-            last_event=first.last_event,
-            flows=first_view.in_folders(_items(first.records, first_view.FLOWS) or ()),
-            activity=first.activity,
-            executions=_items(first.records, first_view.EXECUTIONS),
+            as_json=first_view.as_json,
             rows=_ROWS,
         )
-        return html
 
     def _url(self, name: str) -> str:
         return str(url_path_join(self._server.base_url, "cloudo/static", name))
@@ -289,17 +284,11 @@ class _Renderer(NotebookRenderer):
         """Read the installed notebook. Voila reads only below the server's root."""
         return nbformat.read(notebook_path(), as_version=4)
 
-    async def render(self, **page: Any) -> str:
-        """Return the HTML; the template sees `page` as `resources.cloudo`."""
+    async def render(self, reply: SentInParts, **page: Any) -> None:
+        """Write the HTML; the template sees `page` as `resources.cloudo`."""
         self.resources = {**self.resources, TEMPLATE: _Content(**page)}  # read before the first await
-        # Voila adds the parts up, and then those that are marked as safe would escape the others.
-        return "".join([part async for part, _ in self.generate_content_generator()])
-
-
-def _items(records: Mapping[str, BaseModel], address: str) -> Any:
-    """Return the items of a list, or None if it was not read."""
-    page: Any = records.get(address)
-    return None if page is None else page.items
+        async for part, _ in self.generate_content_generator():
+            reply.write(part)
 
 
 def notebook_path() -> Path:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from cloudo_extension.pages.words import folder_of
 from cloudo_kernel.api import PAGE_LIMIT
 from cloudo_kernel.errors import CloudoError
-from cloudo_kernel.models import ExecutionFilter, Flow, FlowActivity, Page, RecentExecution
+from cloudo_kernel.models import Execution, ExecutionFilter, Flow, FlowActivity, Page, RecentExecution
 
 if TYPE_CHECKING:
     from cloudo_kernel.service import Service
@@ -92,6 +92,18 @@ class FirstView:
     last_event: str | None = None
 
     @property
+    def flows(self) -> list[Flow]:
+        """The flows as the list shows them first: by folder, then by title."""
+        page: Any = self.records.get(FLOWS)
+        return _in_folders(page.items) if page else []
+
+    @property
+    def executions(self) -> Sequence[Execution]:
+        """The newest executions."""
+        page: Any = self.records.get(EXECUTIONS)
+        return page.items if page else ()
+
+    @property
     def activity(self) -> dict[str, tuple[RecentExecution, ...]]:
         """The recent executions of the first rows, by flow."""
         pages: list[Any] = [page for address, page in self.records.items() if address.startswith(_ACTIVITY)]
@@ -122,14 +134,13 @@ def as_json(records: Mapping[str, BaseModel]) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", f"{{{','.join(parts)}}}")
 
 
-def in_folders(flows: Sequence[Flow]) -> list[Flow]:
-    """Return flows as the list shows them first: by folder, then by title."""
+def _in_folders(flows: Sequence[Flow]) -> list[Flow]:
     return sorted(flows, key=lambda flow: (folder_of(flow.name), flow.title.lower(), flow.name))
 
 
 def _activity(flows: Page[Flow], api: Service) -> dict[str, BaseModel]:
     """Return the recent executions of the first rows, by the address that asks for these flows."""
-    names = [flow.name for flow in in_folders(flows.items)[:_BARS]]
+    names = [flow.name for flow in _in_folders(flows.items)[:_BARS]]
     if not names:
         return {}
     query = urlencode([("names", name) for name in names])
