@@ -62,9 +62,13 @@ class CloudoServer(serverapp.ServerApp):
 
     def load_server_extensions(self) -> None:
         """Load the extensions. Others may fail, but without its own one the server is useless. Raises `Unavailable`."""
-        super().load_server_extensions()
+        # Jupyter logs a configuration that is refused, and goes on with the defaults.
+        package = self.extension_manager.extensions.get(_CLOUDO)
+        is_configured = package is not None and all(point.linked for point in package.extension_points.values())
+        if is_configured:
+            super().load_server_extensions()
         apps = self.extension_manager.extension_apps.get(_CLOUDO, ())
-        if not any(hasattr(app, "backend") for app in apps):
+        if not is_configured or not any(hasattr(app, "backend") for app in apps):
             raise Unavailable("Cloudo cannot start with this configuration. The line above says which value is wrong.")
 
     def init_httpserver(self) -> None:

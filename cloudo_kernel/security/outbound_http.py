@@ -42,19 +42,19 @@ class CallFailed(Exception):
     """A call could not be made or got no reply; the text is the reason, safe to log."""
 
 
-def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Parse networks such as `10.0.0.0/8`. Raises `MalformedRequest`."""
+def networks(texts: Iterable[str], *, field: str) -> tuple[Network, ...]:
+    """Parse networks such as `10.0.0.0/8`. Raises `MalformedRequest`, which names the setting `field`."""
     try:
         return tuple(ipaddress.ip_network(text.strip(), strict=False) for text in texts if text.strip())
     except ValueError as error:
         raise MalformedRequest(
-            f"Private networks that may be called are such as 10.0.0.0/8 or fd00::/8: {error}."
+            f"{field}: {error}. Give networks such as 10.0.0.0/8 or fd00::/8.", field=field
         ) from error
 
 
 def networks_of_environment() -> tuple[Network, ...]:
     """Return the private networks that the environment allows. Raises `MalformedRequest`."""
-    return networks(os.environ.get(VARIABLE, "").split(","))
+    return networks(os.environ.get(VARIABLE, "").split(","), field=VARIABLE)
 
 
 def check(url: str, allowed: Sequence[Network]) -> None:

@@ -147,7 +147,7 @@ class Cloudo(ExtensionApp):
         self.identity_of = lru_cache(maxsize=_MAX_IDENTITIES)(partial(TokenIdentity, parent=self))
         self._is_needed = False
         self._activity = PeriodicCallback(self._note_activity, max(1, self.activity_seconds * 1000))
-        allowed = outbound_http.networks(self.allowed_private_networks)
+        allowed = outbound_http.networks(self.allowed_private_networks, field="c.Cloudo.allowed_private_networks")
         workspace = Workspace(Path(self.workspace).expanduser().resolve(), allowed_private_networks=allowed)
         executors.check(self.executor, field="c.Cloudo.executor", slots=self.slots, address=self.dask_address)
         # The trait is Jupyter's own, for the format of a line.

@@ -43,6 +43,8 @@ def test_a_worker_runs_the_queue_until_ctrl_c(shell: Shell) -> None:
         ("--Cloudo.worker_labels=GPU", "c.Cloudo.worker_labels: 'GPU' is not a label"),
         ("--Cloudo.executor=nowhere", "c.Cloudo.executor: no executor 'nowhere' is installed. Installed: dask, local"),
         ("--Cloudo.executor=dask --Cloudo.slots=2", "slots: the executor 'dask' has as many slots as its Dask workers"),
+        ("--Cloudo.allowed_private_networks=here", "c.Cloudo.allowed_private_networks: 'here' does not appear to be"),
+        ("--Cloudo.slots=0", "The value of the 'slots' trait of a Cloudo instance should not be less than 1, but a"),
     ],
 )
 def test_up_refuses_values_that_its_worker_cannot_use(shell: Shell, flag: str, reason: str) -> None:
@@ -68,6 +70,14 @@ def test_a_worker_refuses_an_executor_that_it_cannot_use(shell: Shell, words: tu
     assert done.returncode == 1
     assert reason in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_bad_network_of_the_environment_is_refused(shell: Shell) -> None:
+    shell.environment["CLOUDO_ALLOWED_PRIVATE_NETWORKS"] = "10.0.0.0/8,here"
+    for command in (("worker",), ("up", "--no-browser", "--port", str(free_port()))):
+        done = shell.run(*command)
+        assert done.returncode == 1
+        assert "Error: CLOUDO_ALLOWED_PRIVATE_NETWORKS: 'here' does not appear to be an IPv4 or IPv6" in done.stderr
 
 
 def test_up_serves_the_workspace_until_it_is_stopped(shell: Shell, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.certificate import certificate
 from tests.receiver import Receiver, receiving
 from tests.server import free_port
 
-HERE = outbound_http.networks(["127.0.0.0/8", "::1"])
+HERE = outbound_http.networks(["127.0.0.0/8", "::1"], field="test")
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def test_private_networks_are_called_where_they_are_allowed(receiver: Receiver) 
     assert receiver.received[0].headers["x-word"] == "hello"
     assert receiver.received[0].headers["host"] == receiver.url.removeprefix("http://").strip("/")
     mapped = ipaddress.ip_address("::ffff:10.1.2.3")
-    assert outbound_http.is_allowed(mapped, outbound_http.networks(["10.0.0.0/8"]))
+    assert outbound_http.is_allowed(mapped, outbound_http.networks(["10.0.0.0/8"], field="test"))
     assert not outbound_http.is_allowed(mapped, HERE)
     with pytest.raises(MalformedRequest, match=r"such as 10\.0\.0\.0/8"):
-        outbound_http.networks(["here"])
+        outbound_http.networks(["here"], field="c.x")
 
 
 def test_a_name_is_resolved_once_and_what_was_checked_is_called(
