@@ -230,6 +230,9 @@ def _wait(api: Api, record: Execution, *, with_log: bool, out_is_taken: bool) ->
     """
     is_terminal = sys.stderr.isatty()
     if not is_terminal and not with_log:
+        # A missing worker may never come, and a log of cron would not say why nothing happens.
+        if record.requires and (now := api.execution(record.id)).started_at is None and now.message:
+            click.echo(_state(now), err=True)
         return api.wait(record.id)
     from cloudo_kernel.flow_api.progress import follow
 

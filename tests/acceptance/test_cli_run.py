@@ -16,6 +16,7 @@ from cloudo_kernel.models import Status
 from tests.acceptance.shell import ENDLESS, Shell, end_of, living
 from tests.flows import write_flow
 from tests.server import until
+from tests.workers import end_worker, start_worker
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -126,3 +127,15 @@ def test_detach_returns_at_once_and_the_execution_finishes(shell: Shell) -> None
     (shell.workspace / "flows" / "go").touch()
     assert shell.until_status(Status.ENDED_SUCCESS).id == record.id
     until(lambda: not living(shell))
+
+
+def test_without_a_server_a_flow_that_requires_a_label_says_what_it_waits_for(shell: Shell) -> None:
+    write_flow(shell.workspace, "training", "1", metadata={"requires": ["gpu"]})
+    process = shell.start("run", "training")
+    until(lambda: shell.err == "training: pending (waiting for a worker with: gpu)\n", seconds=60)
+    worker = start_worker(shell.workspace, "--label", "gpu")
+    try:
+        assert process.wait(timeout=60) == 0
+        assert shell.out.startswith("training: success")
+    finally:
+        end_worker(worker)

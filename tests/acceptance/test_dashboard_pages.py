@@ -8,10 +8,12 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
+from cloudo_kernel.cli.command import main as cli
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import CreateSchedule, CreateWebhook, ScheduleTrigger, StartExecution, Status
 from tests.acceptance.page import RUN, Open, button, run
@@ -270,6 +272,17 @@ def test_what_waits_for_a_worker_with_a_label_says_so(
         api.resume_queue()
         until(lambda: api.execution(started.id).is_ended, seconds=60)
         table = show("workers").get_by_role("region", name="Table of workers")
-        expect(table.locator("tbody tr").filter(has_text="big, gpu")).to_have_count(1)
+        mine = table.locator("tbody tr").filter(has_text="big, gpu")
+        expect(mine).to_have_count(1)
+        write_flow(workspace, "long training", "import time; time.sleep(99)", metadata={"requires": ["gpu"]})
+        running = api.start_execution(StartExecution(flow_name="long training"))
+        until(lambda: api.execution(running.id).status is Status.RUNNING, seconds=60)
+        [name] = [one.name for one in api.workers() if "gpu" in one.labels]
+        drained = Thread(target=cli, args=(["--workspace", str(workspace), "worker", "--drain", name],))
+        drained.start()
+        expect(mine).to_contain_text("(draining)")
+        api.cancel_execution(running.id)
+        drained.join()
+        expect(mine).to_have_count(0)
     finally:
         end_worker(worker)
