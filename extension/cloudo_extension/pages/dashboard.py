@@ -68,6 +68,14 @@ _THEME: Final = (
     "document.documentElement.dataset.theme = "
     "theme || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')"
 )
+#: Closes the folders that this browser keeps closed (`views/flows/folders.ts`), before the rows are painted.
+_FOLDERS: Final = (
+    "try { const closed = new Set(JSON.parse(localStorage.getItem('cloudo-closed-folders') ?? '[]')); "
+    "for (const heading of document.querySelectorAll('[data-folder]')) { "
+    "if (!closed.has(heading.dataset.folder)) continue; "
+    "heading.querySelector('button').setAttribute('aria-expanded', 'false'); "
+    "for (let row; (row = heading.nextElementSibling) && !row.dataset.folder; ) row.remove() } } catch {}"
+)
 #: Loads the page's scripts once the rows are painted: fetching and running them first would delay the paint by as much.
 #: A tab in the background paints nothing, so that the scripts do not wait for it.
 _START: Final = (
@@ -234,6 +242,7 @@ class Page:
             start_script=_START % (json.dumps(preload), json.dumps(self._url(build.script))),
             events=self._url(build.events),
             theme_script=_THEME,
+            folders_script=_FOLDERS,
             version=version("cloudo"),
             words=words,
             as_json=first_view.as_json,
