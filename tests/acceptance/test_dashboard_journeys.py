@@ -217,14 +217,16 @@ def test_the_newest_line_of_a_cell_is_in_view_unless_the_reader_has_scrolled_awa
     assert frame.evaluate("frame => frame.clientHeight / innerHeight") == pytest.approx(0.72, abs=0.01)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_frame_of_a_short_notebook_is_as_high_as_its_content(show: Open, api: Client, width: int) -> None:
-    page = show(f"executions/{run(api, 'ask', who='Ada')}")
+@pytest.mark.parametrize(("width", "flow"), [(1280, "ask"), (390, "ask"), (1280, "daily")])
+def test_the_frame_of_a_short_notebook_is_as_high_as_its_content(
+    show: Open, api: Client, width: int, flow: str
+) -> None:
+    page = show(f"executions/{run(api, flow, **({'who': 'Ada'} if flow == 'ask' else {}))}")
     page.set_viewport_size({"width": width, "height": 844})
     page.reload(wait_until="commit")
     page.locator(".cloudo-notebook").scroll_into_view_if_needed()
     content = page.frame_locator("iframe[title='Executed notebook']").locator("main")
-    expect(content).to_contain_text("this.set_output")
+    expect(content).to_contain_text("this.set_output" if flow == "ask" else "ZeroDivisionError")
     inside = content.bounding_box()
     frame = page.locator("iframe[title='Executed notebook']").bounding_box()
     assert inside
