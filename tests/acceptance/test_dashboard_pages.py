@@ -274,6 +274,7 @@ def test_what_waits_for_a_worker_with_a_label_says_so(
         table = show("workers").get_by_role("region", name="Table of workers")
         mine = table.locator("tbody tr").filter(has_text="big, gpu")
         expect(mine).to_have_count(1)
+        expect(table.locator("[data-label=Labels]").filter(has_text="none")).to_have_count(1)  # the server's own
         write_flow(workspace, "long training", "import time; time.sleep(99)", metadata={"requires": ["gpu"]})
         running = api.start_execution(StartExecution(flow_name="long training"))
         until(lambda: api.execution(running.id).status is Status.RUNNING, seconds=60)

@@ -113,7 +113,7 @@ function WorkerTable({ workers, executions }: State) {
                 <Time at={worker.started_at} />
               </td>
               <td data-label="Last heartbeat">{count(Math.round(worker.lease_age_seconds), "second")} ago</td>
-              <td data-label="Labels">{worker.labels.join(", ")}</td>
+              <td data-label="Labels">{worker.labels.join(", ") || <span class="cloudo-muted">none</span>}</td>
               <td class="cloudo-why" data-label="Running">
                 <Running ids={worker.running} executions={executions} />
               </td>
