@@ -178,7 +178,7 @@ class Cluster:
                 memory_limit=0,
                 security=Security.temporary(),
                 scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-                silence_logs=False,
+                silence_logs=logging.WARNING,
                 env=dict(zip(VARIABLES, (workspace.database_url, str(workspace.key_file)), strict=True)),
             )
 
