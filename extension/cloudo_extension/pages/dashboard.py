@@ -74,7 +74,8 @@ _FOLDERS: Final = (
     "for (const heading of document.querySelectorAll('[data-folder]')) { "
     "if (!closed.has(heading.dataset.folder)) continue; "
     "heading.querySelector('button').setAttribute('aria-expanded', 'false'); "
-    "for (let row; (row = heading.nextElementSibling) && !row.dataset.folder; ) row.remove() } } catch {}"
+    "for (let row; (row = heading.nextElementSibling) && !row.dataset.folder; ) row.remove() } } catch {} "
+    "document.currentScript.remove()"
 )
 #: Loads the page's scripts once the rows are painted: fetching and running them first would delay the paint by as much.
 #: A tab in the background paints nothing, so that the scripts do not wait for it.
