@@ -34,11 +34,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, start: Serve) -> RunningSer
 
 
 def notebook(page: Page, server: RunningServer, flow: str) -> Locator:
-    """Open the notebook of a flow in a JupyterLab of its own, without a kernel."""
+    """Open the notebook of a flow in a JupyterLab of its own."""
     page.goto(f"{server.url}lab/workspaces/{flow}/tree/flows/{flow}.ipynb?reset")
     panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     expect(panel.locator(".cloudo-run-bar")).to_be_visible(timeout=BOOT)
     expect(panel.locator(".jp-CodeCell").first).to_be_visible(timeout=BOOT)
+    # Until its kernel is there, JupyterLab may take the focus away from what is being typed.
+    expect(panel.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle", timeout=BOOT)
     return panel
 
 
