@@ -64,7 +64,10 @@ class Zygote:
 
     def _answer(self) -> bool:
         """Answer one request; return False if the owner is gone."""
-        message, descriptors, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, _DESCRIPTORS)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, _DESCRIPTORS)
+        except ConnectionResetError:  # it had not read all replies
+            return False
         if not message:
             return False
         request: dict[str, Any] = json.loads(message)

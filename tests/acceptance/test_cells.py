@@ -217,8 +217,9 @@ def has_ended(api: Client, execution_id: str) -> bool:
 def test_an_interrupt_is_one_line_and_the_execution_continues(notebook: Notebook, api: Client) -> None:
     for source in ("%flow endless", "system.flow('endless').run()"):
         message = notebook.client.execute(source)
-        while "data" not in notebook.client.get_iopub_msg(timeout=30)["content"]:
-            pass
+        shown: dict[str, Any] = {"content": {}}
+        while "data" not in shown["content"] or shown["parent_header"].get("msg_id") != message:
+            shown = notebook.client.get_iopub_msg(timeout=30)
         notebook.http.post(f"api/kernels/{notebook.kernel}/interrupt")
         reply: dict[str, Any] = {}
         while reply.get("parent_header", {}).get("msg_id") != message:

@@ -163,10 +163,8 @@ def test_a_flow_shows_its_latest_results_side_by_side_and_thumbnails(show: Open,
     page = show("flows/chart")
     latest = page.get_by_role("region", name="Latest results")
     expect(latest.get_by_role("figure")).to_have_count(2)
-    boxes = [one.bounding_box() for one in latest.get_by_role("figure").all()[:2]]
-    assert boxes[0] is not None
-    assert boxes[1] is not None
-    assert boxes[0]["y"] == boxes[1]["y"]
+    tops = "figures => [...figures].slice(0, 2).map(one => one.getBoundingClientRect().y)"
+    until(lambda: len({*latest.get_by_role("figure").evaluate_all(tops)}) == 1)
     runs = page.get_by_role("region", name="Recent runs")
     expect(runs.get_by_role("img", name="Last figure of the notebook")).to_have_count(2)
     latest.get_by_role("link").first.click()

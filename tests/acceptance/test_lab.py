@@ -266,7 +266,7 @@ def test_a_name_that_exists_is_an_error_that_says_so(lab: Page) -> None:
     dialog = lab.locator(".jp-Dialog")
     dialog.get_by_label("Name of the flow").fill("failing")
     dialog.get_by_role("button", name="Copy").click()
-    expect(lab.locator(".Toastify__toast").filter(has_text="failing")).to_be_visible()
+    expect(lab.locator(".Toastify__toast").filter(has_text="already a flow 'failing'")).to_be_visible()
 
 
 def test_the_open_notebook_is_saved_and_run_from_the_palette(lab: Page, server: RunningServer) -> None:

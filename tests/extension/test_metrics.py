@@ -11,7 +11,7 @@ from tests.documents import text_of
 from tests.flows import write_flow
 from tests.server import RunningServer, until
 
-CANARY = "canary-4711"
+CANARY = "finch-4711"
 
 
 def test_the_servers_metrics_have_cloudos_for_known_callers(
