@@ -24,10 +24,12 @@ def db() -> None:
 @db.command()
 @pass_target
 def check(target: Target) -> None:
-    """Check that this version of Cloudo can use the database."""
+    """Check that this version of Cloudo can use the database, and that the key of its secrets is there."""
     from cloudo_kernel.store import transfer
 
-    transfer.check(target.folder().database_url)
+    workspace = target.folder()
+    transfer.check(workspace.database_url)
+    transfer.check_key(workspace.database_url, workspace.key_file)
     click.echo("The database can be used.")
 
 

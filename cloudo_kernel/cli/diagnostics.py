@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from cloudo_kernel.discovery import connect, running_servers, server_of
-from cloudo_kernel.errors import CloudoError
+from cloudo_kernel.errors import CloudoError, SecretLost
 from cloudo_kernel.models import LoopHealth, Record
 from cloudo_kernel.workspace.layout import Workspace
 
@@ -209,9 +209,10 @@ def _key(workspace: Workspace) -> Look:
     from cloudo_kernel.store import Store
 
     with closing(Store.open(workspace.database_url, key_file=workspace.key_file)) as store:
-        if store.encryption.is_key_lost:
-            message = f"The key file {workspace.key_file} is missing, and the store holds secrets that need it."
-            yield State.PROBLEM, message, "Restore the file from its backup."
+        try:
+            store.encryption.check()
+        except SecretLost as error:
+            yield State.PROBLEM, str(error), None
 
 
 def _server(workspace: Workspace) -> Look:

@@ -40,8 +40,9 @@ class SecretLost(CloudoError):
 
     def __init__(self, key_file: object, *, is_missing: bool = False) -> None:
         super().__init__(
-            f"The key file {key_file} is missing, and the store holds secrets that were sealed with it. Put the file "
-            'back from its backup. Without one these secrets are lost: see "A lost key" in docs/operations.md.'
+            f"The key file {key_file} is missing, and the store holds secrets that were sealed with it, such as secret "
+            "settings, hidden inputs and outputs, and keys of webhooks. Put the file back from its backup. "
+            'Without one these secrets are lost: see "A lost key" in docs/operations.md.'
             if is_missing
             else f"A secret of the store was sealed with another key than that in {key_file}. "
             "Put the key file of this store back, or save the secret again."

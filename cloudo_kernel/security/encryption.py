@@ -76,8 +76,7 @@ class Encryption:
             raise Unavailable("This store has no key file to seal secrets with. Name one with CLOUDO_KEY_FILE.")
         try:
             with self._making:
-                if self.is_key_lost:
-                    raise SecretLost(self._key_file, is_missing=True)
+                self.check()
                 return _read_or_make(self._key_file)
         except OSError as error:
             raise self._unusable(error) from error
@@ -88,6 +87,11 @@ class Encryption:
         path = self._key_file
         # Checked again afterwards: another process may have created the key and sealed with it meanwhile.
         return path is not None and not path.exists() and self._has_sealed() and not path.exists()
+
+    def check(self) -> None:
+        """Raise `SecretLost` if the key file is missing although secrets were sealed."""
+        if self.is_key_lost:
+            raise SecretLost(self._key_file, is_missing=True)
 
     def _unusable(self, error: Exception) -> Unavailable:
         return Unavailable(f"The key file {self._key_file} cannot be used: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from sqlalchemy import Connection, Table, cast, func, insert, make_url, select
 from sqlalchemy.dialects.postgresql import REGCLASS
 
 from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.security.encryption import Encryption
 from cloudo_kernel.store import migrations
+from cloudo_kernel.store.sealed import has_sealed
 from cloudo_kernel.store.sql.database import Database
 from cloudo_kernel.store.tables import absences, events, executions, lock_waiters, metadata
 from cloudo_kernel.store.workers import Workers
@@ -32,6 +35,12 @@ def check(url: str) -> None:
         raise Unavailable("The database is empty. To create its tables, start a server, or run: cloudo db upgrade")
     if revision != migrations.NEWEST:
         raise Unavailable(f"The store cannot be used: {migrations.unknown(revision)}.")
+
+
+def check_key(url: str, key_file: Path) -> None:
+    """Raise `SecretLost` if the store holds secrets and the key file is missing; change nothing."""
+    with closing(Database(url)) as database:
+        Encryption(key_file, has_sealed=partial(has_sealed, database)).check()
 
 
 def upgrade(url: str) -> None:

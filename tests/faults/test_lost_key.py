@@ -38,7 +38,7 @@ def test_a_lost_key_is_not_replaced_and_what_needs_none_works(
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "secret_lost")
         assert "Put the file back from its backup" in refused.json()["error"]["message"]
         assert http.get("setting/other").status_code == 404
-        until(lambda: "The key file is missing" in server.log.read_text())
+        until(lambda: "is missing, and the store holds secrets" in server.log.read_text())
         by_shell = cloudo(workspace, "settings", "set", "other", "--secret")
         assert (by_shell.returncode, by_shell.stdout) == (1, "")
         assert "is missing, and the store holds secrets" in by_shell.stderr
@@ -54,6 +54,6 @@ def test_doctor_finds_a_lost_key(workspace: Workspace, api: Service) -> None:
     workspace.key_file.unlink()
     done = cloudo(workspace, "doctor")
     assert done.returncode == 1
-    assert "is missing, and the store holds secrets that need it" in done.stdout
+    assert "is missing, and the store holds secrets" in done.stdout
     with closing(Store.open(workspace.database_url)) as store, pytest.raises(SecretLost, match="is missing"):
         store.encryption.encrypt(b"x")

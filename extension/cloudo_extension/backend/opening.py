@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cloudo_kernel.errors import Unavailable
+from cloudo_kernel.errors import SecretLost, Unavailable
 from cloudo_kernel.models import Health
 from cloudo_kernel.processes.loop import Loop, states
 from cloudo_kernel.workspace.layout import Workspace
@@ -43,8 +43,10 @@ def build(workspace: Workspace, *, has_worker: bool, **worker_options: Any) -> t
 
 def check_key(store: Store) -> None:
     """Log an error if the store holds secrets and their key file is missing."""
-    if store.encryption.is_key_lost:
-        _log.error("The key file is missing. Secrets in the store are encrypted with it. Restore the file.")
+    try:
+        store.encryption.check()
+    except SecretLost as error:
+        _log.error("%s", error)
 
 
 def with_loops(health: Health, worker: Worker | None, others: Sequence[Loop]) -> Health:
