@@ -224,6 +224,7 @@ def test_the_menu_is_used_by_keyboard_alone(show: Open, api: Client) -> None:
     expect(arrow).to_be_focused()
     row(page, "reports/two").press("Space")
     arrow.press("Enter")
+    expect(item).to_be_focused()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Home")
     for _ in range(3):
