@@ -11,18 +11,11 @@ from importlib.metadata import version
 from typing import Any
 
 import dask
-
-from cloudo_kernel.errors import MalformedRequest, Unavailable
-
-try:
-    # Dask would set the levels of tornado's loggers, which are the server's.
-    with dask.config.set({"logging": {"version": 1, "incremental": True}}):
-        from distributed import Client, Future, LocalCluster
-        from distributed.security import Security
-except ImportError as error:
-    raise Unavailable(f"Dask is not installed ({error}). Run: pip install 'cloudo[dask]'") from error
+from distributed import Client, Future, LocalCluster
+from distributed.security import Security
 
 from cloudo_kernel.dask.plugin import VARIABLES, CloudoPlugin, Facts, prepare, run_claim
+from cloudo_kernel.errors import MalformedRequest, Unavailable
 from cloudo_kernel.processes.zygotes import shared_zygotes
 from cloudo_kernel.settings import MAX_RUNNING
 from cloudo_kernel.worker.executor import ExecutorContext

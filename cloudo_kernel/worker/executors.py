@@ -25,11 +25,17 @@ def installed() -> tuple[str, ...]:
 def check(name: str, *, field: str, slots: int | None, address: str) -> None:
     """Raise an error, before anything starts, if the executor is not installed or cannot use the settings.
 
-    The error names `field` if the executor is not installed. `local` is not loaded, and can use all settings.
+    The error names `field` if the executor is not installed. `local` is not loaded, and takes no address.
     """
     if name != LOCAL:
         checked: Callable[..., None] = getattr(_load(name, field=field), "check", _nothing)
         checked(slots=slots, address=address)
+    elif address:
+        raise MalformedRequest(
+            f"dask_address: only the executor 'dask' uses {address!r}, and the executor is 'local'. Set {field} to "
+            "'dask', or leave the address out.",
+            field="dask_address",
+        )
 
 
 def load(name: str) -> NewExecutor:

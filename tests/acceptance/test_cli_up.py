@@ -8,6 +8,8 @@ import pty
 import re
 import signal
 import socket
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -59,6 +61,7 @@ def test_up_refuses_values_that_its_worker_cannot_use(shell: Shell, flag: str, r
     [
         (("--executor", "nowhere"), "--executor: no executor 'nowhere' is installed. Installed: dask, local"),
         (("--executor", "dask", "--slots", "2"), "slots: the executor 'dask' has as many slots as its Dask workers"),
+        (("--dask-address", "tls://host:8786"), "dask_address: only the executor 'dask' uses 'tls://host:8786'"),
         (("--executor", "dask", "--dask-address", "nowhere"), "dask_address: 'nowhere' is not an address"),
         (("--executor", "dask", "--dask-address", "tcp://192.0.2.1:8786"), "is not encrypted, and everyone who"),
         (("--executor", "dask", "--dask-address", "tls://192.0.2.1:8786"), "tls://192.0.2.1:8786 needs certificates."),
@@ -70,6 +73,31 @@ def test_a_worker_refuses_an_executor_that_it_cannot_use(shell: Shell, words: tu
     assert done.returncode == 1
     assert reason in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["dask", "distributed"])
+def test_without_dask_a_worker_says_how_to_install_it(shell: Shell, missing: str) -> None:
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; from cloudo_kernel.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["--workspace", str(shell.workspace), "worker", "--executor", "dask"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: Dask is not installed")
+    assert done.stderr.endswith("Run: pip install 'cloudo[dask]'\n")
+
+
+def test_dask_leaves_the_loggers_of_the_server_alone() -> None:
+    program = """
+import logging
+from cloudo_kernel.worker.executors import load
+load("dask")
+print({(one.level, *one.handlers) for one in map(logging.getLogger, ["tornado", "tornado.application", "distributed"])})
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "{(0,)}\n"
 
 
 def test_a_bad_network_of_the_environment_is_refused(shell: Shell) -> None:
