@@ -110,7 +110,5 @@ def assert_usable(server: RunningServer, saved: list[str], ended: str, running: 
         assert httpx.post(hook, headers={"X-Cloudo-Key": "wrong"}).status_code == 404
         called = httpx.post(hook, headers={"X-Cloudo-Key": "hook-key-4711"}, timeout=60)
         assert called.status_code in (200, 202), called.text
-        assert http.get(f"/execution/{running}").json()["status"] in ("RUNNING", "ENDED_ERROR"), (
-            "until its lease is over"
-        )
-        until(lambda: http.get(f"/execution/{saved[-1]}").json()["ended_at"])
+        until(lambda: all(http.get(f"/execution/{one}").json()["ended_at"] for one in (running, *saved)), seconds=60)
+        assert http.get(f"/execution/{running}").json()["error"]["name"] == "WorkerLost"
