@@ -162,10 +162,15 @@ class Dispatcher:
         self._loop.end_rest()
 
     def _release_strays(self) -> None:
-        if self._may_have_strays:
+        if not self._may_have_strays:
+            return
+        self._may_have_strays = False  # first: a run that is lost meanwhile sets it again
+        try:
             unstarted = [claim.id for claim, _ in self._unstarted]
             self._store.queue.release_strays(self._worker_id, [*self._executor.running(), *unstarted])
-            self._may_have_strays = False
+        except BaseException:
+            self._may_have_strays = True
+            raise
 
     def _claim(self) -> None:
         self._put_back()
