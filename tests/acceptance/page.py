@@ -25,8 +25,8 @@ Open = Callable[..., Page]
 
 def ready(page: Page) -> None:
     """Wait until the script has replaced what the server painted, and has its rows."""
+    expect(page.locator(".cloudo-main h1")).to_have_count(1, timeout=BOOT)  # first: a page that comes is not busy yet
     expect(page.locator("#cloudo main[aria-busy]")).to_have_count(0, timeout=BOOT)
-    expect(page.locator(".cloudo-main h1")).to_have_count(1, timeout=BOOT)
     expect(page.locator(".cloudo-skeleton")).to_have_count(0, timeout=BOOT)
 
 

@@ -27,31 +27,39 @@ from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 pytestmark = pytest.mark.timeout(180)
 
 
+def connect(server: RunningServer, kernel: str) -> BlockingKernelClient:
+    """Return a client of a kernel that answers.
+
+    Jupyter starts a kernel again, with other ports, if another process has taken one of its ports.
+    """
+    client: BlockingKernelClient
+
+    def is_ready() -> bool:
+        nonlocal client
+        client = BlockingKernelClient()
+        client.load_connection_file(str(server.runtime / f"kernel-{kernel}.json"))
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=10)
+        except RuntimeError:
+            client.stop_channels()
+            return False
+        return True
+
+    until(is_ready, what=server.log.read_text)
+    return client
+
+
 class Notebook:
     """A notebook that somebody opened in a kernel, as JupyterLab does it."""
 
     def __init__(self, server: RunningServer, path: str, *, kernel: str = "cloudo") -> None:
-        self._server = server
         self.http = httpx.Client(base_url=server.url, headers={"Authorization": f"token {server.token}"}, timeout=60)
         wanted = {"path": path, "name": Path(path).name, "type": "notebook", "kernel": {"name": kernel}}
         reply = self.http.post("api/sessions", json=wanted)
         assert reply.status_code == 201, reply.text
         self.session, self.kernel = reply.json()["id"], reply.json()["kernel"]["id"]
-        self.connect()
-
-    def connect(self) -> None:
-        """Connect to the kernel, as it is now."""
-        self.client = BlockingKernelClient()
-        self.client.load_connection_file(str(self._server.runtime / f"kernel-{self.kernel}.json"))
-        self.client.start_channels()
-        until(self._is_ready, seconds=60)
-
-    def _is_ready(self) -> bool:
-        try:
-            self.client.wait_for_ready(timeout=60)
-        except RuntimeError:  # a cold start takes longer than the client is patient with a silent kernel
-            return False
-        return True
+        self.client = connect(server, self.kernel)
 
     def run(self, source: str) -> tuple[str, dict[str, Any]]:
         """Run a cell; return what it printed, and the kernel's reply."""
@@ -163,7 +171,9 @@ def test_it_holds_no_slot_and_is_neither_paused_nor_retried(notebook: Notebook, 
 
 
 @pytest.mark.parametrize("how", ["restart", "kill"])
-def test_a_restart_and_a_kill_end_it_in_success(notebook: Notebook, api: Client, how: str) -> None:
+def test_a_restart_and_a_kill_end_it_in_success(
+    server: RunningServer, notebook: Notebook, api: Client, how: str
+) -> None:
     pid, mine = notebook.ask("import json, os\nthis.log('x')\nprint(json.dumps([os.getpid(), this.id]))")
     if how == "kill":
         psutil.Process(pid).send_signal(signal.SIGKILL)
@@ -172,7 +182,8 @@ def test_a_restart_and_a_kill_end_it_in_success(notebook: Notebook, api: Client,
     until(lambda: api.execution(mine).is_ended, seconds=20)
     assert api.execution(mine).status is Status.ENDED_SUCCESS
     until(lambda: not psutil.pid_exists(pid))
-    until(notebook._is_ready, seconds=60)
+    notebook.client.stop_channels()
+    notebook.client = connect(server, notebook.kernel)
     assert notebook.do("this.log('again')\nprint(this.id)") != mine
 
 

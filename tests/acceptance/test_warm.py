@@ -16,10 +16,10 @@ import httpx
 import nbformat
 import psutil
 import pytest
-from jupyter_client import BlockingKernelClient
 
 from cloudo_kernel.client import Client
 from cloudo_kernel.models import Execution, StartExecution, Status
+from tests.acceptance.test_by_hand import connect
 from tests.flows import notebook, write_flow
 from tests.server import WITHOUT_LAB, RunningServer, Servers, until
 
@@ -164,11 +164,7 @@ class Notebook:
         reply = self._http.post("api/kernels", json={"name": "cloudo"})
         assert reply.status_code == 201, reply.text
         self.id = reply.json()["id"]
-        self.client = BlockingKernelClient()
-        file = server.runtime / f"kernel-{self.id}.json"
-        self.client.load_connection_file(str(file))
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        self.client = connect(server, self.id)
 
     def ask(self, source: str) -> str:
         said: list[str] = []
