@@ -32,6 +32,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("databases", found or named, indirect=True)  # a test of PostgreSQL alone is skipped
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the first failure of each test that ran twice (docs/decisions/0028-run-twice-in-ci.md)."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.write_sep("_", f"Ran once more: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
+
+
 @pytest.fixture
 def databases(request: pytest.FixtureRequest) -> Databases:
     """The databases of a test: SQLite, and for a test marked `db` also PostgreSQL."""
