@@ -58,6 +58,8 @@ def test_a_backup_of_a_store_in_use_is_restored_whole(
     backup, root = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("restored")
     kind = "cloudo.dump" if databases.is_postgresql else "cloudo.sqlite"
     here = {"CLOUDO_DATABASE_URL": os.environ["CLOUDO_DATABASE_URL"]} if databases.is_postgresql else {}
+    (workspace.root / "dashboards").mkdir()
+    (workspace.root / "dashboards/board.ipynb").write_text("{}")
     server = start_server(workspace.root, environment=here, is_forked=True)
     with client(server) as http:
         api.save_setting("bank.key", "4711", secret=True)
@@ -85,12 +87,13 @@ def test_a_backup_of_a_store_in_use_is_restored_whole(
     with ExitStack() as stack:
         there = {"CLOUDO_DATABASE_URL": stack.enter_context(databases.empty())} if databases.is_postgresql else {}
         commands = documented("mkdir -m 700 .cloudo", kind)
-        key = 'cp -p "$BACKUP/key" .cloudo/\n'
+        key = 'if [ -e "$BACKUP/key" ]; then cp -p "$BACKUP/key" .cloudo/; fi\n'
         without = shell(commands.replace(key, ""), root, BACKUP=str(backup), **there)
         assert without.returncode == 1
         assert "is missing, and the store holds secrets that were sealed with it, such as secret" in without.stderr
         done = shell(f"{key}cloudo db check", root, BACKUP=str(backup), **there)
         assert (done.returncode, done.stdout) == (0, "The database can be used.\n"), done.stderr
+        assert (root / "dashboards/board.ipynb").read_text() == "{}"
         assert_usable(start_server(root, environment=there, is_forked=True), saved, ended, running, schedule)
         url = there.get("CLOUDO_DATABASE_URL") or Workspace(root).database_url.replace(str(workspace.root), str(root))
         restored = stack.enter_context(ExitStack())
@@ -112,3 +115,15 @@ def assert_usable(server: RunningServer, saved: list[str], ended: str, running: 
         assert called.status_code in (200, 202), called.text
         until(lambda: all(http.get(f"/execution/{one}").json()["ended_at"] for one in (running, *saved)), seconds=60)
         assert http.get(f"/execution/{running}").json()["error"]["name"] == "WorkerLost"
+
+
+@pytest.mark.db("sqlite")
+def test_a_store_without_key_executions_and_dashboards_is_saved_and_restored(
+    workspace: Workspace, store: Store, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    backup, root = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("restored")
+    assert not workspace.key_file.exists()
+    saved = shell(documented("mkdir -m 700 -p", "cloudo.sqlite"), workspace.root, BACKUP=str(backup))
+    assert saved.returncode == 0, saved.stderr
+    restored = shell(documented("mkdir -m 700 .cloudo", "cloudo.sqlite"), root, BACKUP=str(backup))
+    assert (restored.returncode, restored.stdout) == (0, "The database can be used.\n"), restored.stderr
