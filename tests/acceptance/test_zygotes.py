@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import psutil
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from cloudo_kernel.processes.zygotes import Zygotes, shared_zygotes
+from cloudo_kernel.processes.lifeline import Lifeline
+from cloudo_kernel.processes.zygotes import Zygotes, _start_process, shared_zygotes
 from cloudo_kernel.worker.runner_process import RunnerProcess
 from cloudo_kernel.worker.socket_dirs import SocketDirs
 from tests.server import until
@@ -77,3 +80,22 @@ def test_a_kernel_knows_what_changed_in_the_environment_since_its_zygote_was_sta
     finally:
         client.stop_channels()
         kernels.shutdown_kernel()
+
+
+def test_a_zygote_whose_owner_dies_with_messages_unread_ends_without_a_traceback(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    lifeline = Lifeline()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = _start_process((), theirs.fileno(), lifeline.descriptor)
+    lifeline.hand_over()
+    try:
+        assert select.select([ours], [], [], 60)[0]  # it is ready
+        ours.close()
+        assert process.wait(30) == 0
+    finally:
+        lifeline.cut()
+        process.kill()
+        process.wait()
+    assert capfd.readouterr().err == ""
