@@ -27,11 +27,15 @@ _forked: dict[int, Path] = {}
 
 
 def start_worker(
-    workspace: Path, *options: str, module: str = "", environment: Mapping[str, str] | None = None
+    workspace: Path,
+    *options: str,
+    module: str = "",
+    environment: Mapping[str, str] | None = None,
+    is_forked: bool = CAN_FORK,
 ) -> Worker:
     """Start `cloudo worker`, or another module that says the same when it is ready; the caller ends it.
 
-    It is forked from a process that has imported what it needs.
+    Unless told otherwise, it is forked from a process that has imported what it needs.
     """
     words = [*options]
     if not module:  # as in servers of tests, nothing is imported beforehand
@@ -40,7 +44,7 @@ def start_worker(
     errors = workspace / ".cloudo" / "worker-errors.log"
     worker: Worker
     with tempfile.NamedTemporaryFile(prefix="worker") as out:
-        if CAN_FORK:
+        if is_forked:
             where: dict[str, Any] = {"cwd": Path.cwd(), "out": Path(out.name), "err": errors}
             worker = forker_of("tests.forked_worker").start([module, *words], environment=variables, **where)
             _forked[worker.pid] = workspace
