@@ -24,7 +24,7 @@ _FAST = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
 _AFTERWARDS = '(tail --pid="$1" -f /dev/null; "$2/pg_ctl" -D "$3/data" -m immediate -w stop; rm -rf "$3") &'
 #: This role has a password; all others need none.
 LOCKED_ROLE = "locked"
-_ACCESS = f"local all {LOCKED_ROLE} scram-sha-256\nlocal all all trust\n"
+_ACCESS = f"local all {LOCKED_ROLE} scram-sha-256\nlocal all all trust\nhost all all samenet trust\n"
 
 
 class Cluster:
@@ -48,9 +48,12 @@ class Cluster:
         return cls(Path(folder))
 
     @classmethod
-    def durable(cls) -> Cluster:
-        """Start a server that keeps all commits when it is killed. It ends with this process."""
-        return cls(_start(os.getpid(), options=""))
+    def durable(cls, *, address: str = "") -> Cluster:
+        """Start a server that keeps all commits when it is killed, and may listen at an address.
+
+        It ends with this process.
+        """
+        return cls(_start(os.getpid(), options=f"listen_addresses = '{address}'\n"))
 
     def stop(self) -> None:
         """Stop the server in good order; it ends its connections."""

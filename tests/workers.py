@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,11 @@ def start_worker(
     *options: str,
     module: str = "",
     environment: Mapping[str, str] | None = None,
-    is_forked: bool = CAN_FORK,
+    through: Sequence[str] = (),
 ) -> Worker:
     """Start `cloudo worker`, or another module that says the same when it is ready; the caller ends it.
 
-    Unless told otherwise, it is forked from a process that has imported what it needs.
+    It is forked from a process that has imported what it needs, unless it is started through another program.
     """
     words = [*options]
     if not module:  # as in servers of tests, nothing is imported beforehand
@@ -44,12 +44,12 @@ def start_worker(
     errors = workspace / ".cloudo" / "worker-errors.log"
     worker: Worker
     with tempfile.NamedTemporaryFile(prefix="worker") as out:
-        if is_forked:
+        if CAN_FORK and not through:
             where: dict[str, Any] = {"cwd": Path.cwd(), "out": Path(out.name), "err": errors}
             worker = forker_of("tests.forked_worker").start([module, *words], environment=variables, **where)
             _forked[worker.pid] = workspace
         else:
-            command = [sys.executable, "-m", module or "cloudo_kernel", *words]
+            command = [*through, sys.executable, "-m", module or "cloudo_kernel", *words]
             with errors.open("ab") as log:
                 worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=variables)
         until(

@@ -32,8 +32,8 @@ def start_wrong(workspace: Workspace) -> Iterator[Callable[[str], Worker]]:
     started: list[Worker] = []
 
     def start(offset: str) -> Worker:
-        clock = {"LD_PRELOAD": str(LIBRARY), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        started.append(workers.start_worker(workspace.root, environment=clock, is_forked=False))
+        clock = ("env", f"LD_PRELOAD={LIBRARY}", f"FAKETIME={offset}", "FAKETIME_DONT_FAKE_MONOTONIC=1")
+        started.append(workers.start_worker(workspace.root, through=clock))
         return started[-1]
 
     yield start

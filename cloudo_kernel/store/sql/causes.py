@@ -34,6 +34,7 @@ _CODES: dict[int, tuple[str | None, str]] = {
 }
 #: Beginnings of PostgreSQL's error codes of an unusable database, see "PostgreSQL Error Codes" in its manual.
 _STATES: dict[str, tuple[str, str]] = {
+    "25P03": (f"this process stood still for {LOCK_SECONDS} seconds in the middle of a write", "try again"),
     "25006": ("the database is read-only", "name the primary server in CLOUDO_DATABASE_URL"),
     "40": (CONFLICT, "try again"),
     "42501": ("the database refuses this user", "give the user all rights on the database and its schema"),

@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a connection to the server.
 _CONNECT_SECONDS: Final = 10
+#: Seconds until each end of a connection notices that the other one cannot be reached any more. The system's own
+#: settings take minutes or hours. They say nothing of sockets on one machine.
+_SILENCE_SECONDS: Final = 10
+_CLIENT_NOTICES: Final = {
+    "keepalives_idle": _SILENCE_SECONDS // 2,
+    "keepalives_interval": 1,
+    "keepalives_count": _SILENCE_SECONDS // 2,
+    "tcp_user_timeout": _SILENCE_SECONDS * 1000,  # in milliseconds
+}
+#: What each session sets in the server. A client that stands still in a transaction would keep its locks, and the
+#: events of others from being read, as long as it likes.
+_SESSION: Final = {
+    "lock_timeout": f"{LOCK_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{LOCK_SECONDS}s",
+    "tcp_keepalives_idle": f"{_SILENCE_SECONDS}s",
+    "tcp_user_timeout": f"{_SILENCE_SECONDS}s",
+}
 #: Seconds until the server is asked for the time again.
 _MAX_CLOCK_AGE_SECONDS: Final = 10.0
 #: Connections that stay open, and those added while many threads are busy. A server has 100 by default.
@@ -66,7 +83,8 @@ _OLDEST_BEGIN: Final = """
 
 def engine_of(url: URL, **options: Any) -> Engine:
     """Return an engine. It connects when it is first used. Raises `Unavailable` if the driver is not installed."""
-    to_driver = {"connect_timeout": _CONNECT_SECONDS, "options": f"-c lock_timeout={LOCK_SECONDS}s"}
+    session = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+    to_driver = {"connect_timeout": _CONNECT_SECONDS, "options": session, **_CLIENT_NOTICES}
     try:
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
