@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import threading
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -223,6 +224,7 @@ class Cloudo(ExtensionApp):
     async def stop_extension(self) -> None:
         """Close the backend, which ends waits and runs, then the renderer."""
         self._activity.stop()
+        threading.Thread(target=_end_idle_threads, name="cloudo-exit", daemon=True).start()
         try:
             await self.backend.close()
         finally:
@@ -231,3 +233,15 @@ class Cloudo(ExtensionApp):
     def current_activity(self) -> dict[str, Any] | None:
         """Return the reason not to shut this server down as idle, or None. Jupyter calls it."""
         return {"cloudo": "executions or schedules"} if self._is_needed or self.backend.is_busy else None
+
+
+def _end_idle_threads() -> None:
+    """End the threads that would keep the process alive once the server has stopped.
+
+    Jupyter reads files in threads of anyio, which are no daemons. Such a thread ends with the request that started it.
+    If the server stops during that request, the thread never ends, and Python waits for it.
+    """
+    threading.main_thread().join()
+    for thread in threading.enumerate():
+        if thread.name == "AnyIO worker thread":
+            thread.stop()  # type: ignore[attr-defined]  # anyio's own class

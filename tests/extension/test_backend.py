@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
+import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import httpx
 
 from cloudo_extension.backend.backend import Backend
 from cloudo_kernel.store import Store
 from cloudo_kernel.workspace.layout import Workspace
+from tests.extension.conftest import StartServer, client
 
 
 def with_backend(folder: Path, scenario: Callable[[Backend, Store], Awaitable[None]]) -> None:
@@ -59,3 +65,22 @@ def test_a_loop_that_dies_is_told_by_the_health_and_its_worker_gives_up_its_leas
             await asyncio.sleep(0.02)
 
     with_backend(tmp_path, scenario)
+
+
+def test_a_server_ends_while_jupyters_files_are_read(start: StartServer) -> None:
+    server = start()
+    (server.workspace / "read.txt").touch()
+    is_read = threading.Barrier(5, timeout=60)
+
+    def read() -> None:
+        with client(server) as http, contextlib.suppress(httpx.TransportError):
+            http.get(f"{server.url}api/contents/read.txt").raise_for_status()
+            is_read.wait()
+            while True:
+                http.get(f"{server.url}api/contents/read.txt")
+
+    with ThreadPoolExecutor(4) as readers:
+        for _ in range(4):
+            readers.submit(read)
+        is_read.wait()
+        server.stop()
