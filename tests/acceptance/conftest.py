@@ -19,18 +19,17 @@ from tests.flows import write_flow, write_script
 from tests.server import CAN_FORK, WITHOUT_LAB, RunningServer, Serve, Servers, start_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """Start further servers, which end with the tests."""
+    """Start further servers, which end with the test module: even an idle one takes time from other tests."""
     with Servers(tmp_path_factory) as servers:
         yield servers.start
 
 
-@pytest.fixture(scope="session")
-def server(start: Serve) -> RunningServer:
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server as `make up` starts it, JupyterLab and all, with a workspace of a few flows."""
-    server = start()
-    flows = server.workspace
+    flows = tmp_path_factory.mktemp("workspace")
     write_flow(flows, "quick", "print('hello')\nn * 2", parameters="n = 1  # how many", metadata={"title": "Quick one"})
     write_flow(
         flows, "asking", "f'{region}: {top}'", parameters="region: str  # where\ntop: int = 3", metadata={"tags": ["a"]}
@@ -38,7 +37,8 @@ def server(start: Serve) -> RunningServer:
     write_flow(flows, "failing", "print('so far')", "1 / 0")
     write_flow(flows, "endless", "import time\nwhile True: time.sleep(0.1)")
     write_flow(flows, "reports/täglich wöchentlich", *(f"print({n})" for n in range(5)))
-    return server
+    with Servers(tmp_path_factory) as servers:
+        yield servers.start(flows)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def shell(ctrl_c_works: None, tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(ctrl_c_works: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A shell in a workspace with a server, which runs what is started there: no command has to start a worker."""
     shell = Shell(tmp_path_factory.mktemp("served"))
@@ -97,7 +97,7 @@ def served(ctrl_c_works: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shell, dict[str, Any]]:
     """A workspace in which one flow ran, and the record that `run --json` printed."""
     shell = Shell(tmp_path_factory.mktemp("played"))
@@ -116,8 +116,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shell, dict[str, A
     return shell, shell.json("run", "reports/täglich", *words)
 
 
-@pytest.fixture(scope="session")
-def flows_server(tmp_path_factory: pytest.TempPathFactory, start: Serve) -> RunningServer:
+@pytest.fixture(scope="package")
+def flows_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """The server of most tests of the dashboard: its root is a workspace with a few flows."""
     workspace = tmp_path_factory.mktemp("workspace é")
     write_flow(
@@ -135,7 +135,8 @@ def flows_server(tmp_path_factory: pytest.TempPathFactory, start: Serve) -> Runn
     write_flow(workspace, "broken", "1", parameters="def (")
     body = f"this.log({HOSTILE!r})\nthis.set_output({HOSTILE!r}, {HOSTILE!r})\nprint('<script>alert(2)</script>')"
     write_flow(workspace, "hostile", body, metadata={"title": HOSTILE, "tags": [HOSTILE], "description": HOSTILE})
-    return start(workspace)
+    with Servers(tmp_path_factory) as servers:
+        yield servers.start(workspace)
 
 
 # --- pages, of the `server` of the test module -------------------------------------------------------

@@ -42,7 +42,7 @@ class End:
         return self.api.start_execution(request)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
     """A client of a real server: one for all files, which each switch between the ends."""
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
@@ -57,10 +57,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ends = ["in process", "over HTTP"]
         if metafunc.definition.get_closest_marker("db") and is_installed():
             ends.insert(1, "on PostgreSQL")
-        metafunc.parametrize("end", ends, indirect=True, scope="session")
+        metafunc.parametrize("end", ends, indirect=True, scope="package")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
     """The ends, one after the other: the service itself, and a client of a real server."""
     if request.param == "over HTTP":

@@ -23,28 +23,29 @@ class Holder(httpx.Client):
 MakeToken = Callable[..., Holder]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """Start further servers."""
+    """Start further servers, which end with the test module: even an idle one takes time from other tests."""
     with Servers(tmp_path_factory, extensions=WITHOUT_LAB) as servers:
         yield servers.start
 
 
-@pytest.fixture(scope="session")
-def server(start: StartServer) -> RunningServer:
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server with a quick flow, one that fails, and one that never ends."""
     # An extension of the test tells the routes, which only the server knows.
     inside = {**WITHOUT_LAB, "tests.extension.inside": True}
-    server = start(None, "--Cloudo.max_body_bytes=1000000", extensions=inside)
-    write_flow(server.workspace, "quick", "print('hello')\nn * 2", parameters="n = 1  # how many")
-    write_flow(server.workspace, "typed", "n", parameters="n: int\nwho: str = 'you'")
-    write_flow(server.workspace, "failing", "print('so far')", "1 / 0")
-    write_flow(server.workspace, "endless", "import time\nwhile True: time.sleep(0.1)")
-    write_flow(server.workspace, "reports/täglich wöchentlich", "1")
-    return server
+    with Servers(tmp_path_factory, extensions=inside) as servers:
+        server = servers.start(None, "--Cloudo.max_body_bytes=1000000")
+        write_flow(server.workspace, "quick", "print('hello')\nn * 2", parameters="n = 1  # how many")
+        write_flow(server.workspace, "typed", "n", parameters="n: int\nwho: str = 'you'")
+        write_flow(server.workspace, "failing", "print('so far')", "1 / 0")
+        write_flow(server.workspace, "endless", "import time\nwhile True: time.sleep(0.1)")
+        write_flow(server.workspace, "reports/täglich wöchentlich", "1")
+        yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def http(server: RunningServer) -> Iterator[httpx.Client]:
     """A client with the server's token."""
     with client(server) as http:
