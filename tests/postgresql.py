@@ -68,12 +68,27 @@ class Cluster:
 
     def kill(self) -> None:
         """Kill all processes of the server with SIGKILL."""
-        server = psutil.Process(int((self._folder / "data" / "postmaster.pid").read_text().split()[0]))
-        processes = [server, *server.children(recursive=True)]
+        processes = self._processes()
         for process in processes:
             with suppress(psutil.NoSuchProcess):  # it has ended with the first one
                 process.kill()
         psutil.wait_procs(processes)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Stop all processes of the server with SIGSTOP; they go on afterwards."""
+        processes = self._processes()
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        server = psutil.Process(int((self._folder / "data" / "postmaster.pid").read_text().split()[0]))
+        return [server, *server.children(recursive=True)]
 
     def url(self, database: str, *, user: str = "cloudo") -> str:
         """Return the URL of a database."""

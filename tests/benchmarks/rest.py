@@ -1,7 +1,7 @@
 """Measures how long REST takes to list executions when there are a million: `python -m tests.benchmarks.rest`.
 
 The explorer's document is measured beside it, the first time and later. Times are those of a client on the same
-machine, connection kept.
+machine, connection kept. With `--postgresql` the store is a PostgreSQL database on the same machine.
 """
 
 from __future__ import annotations
@@ -12,27 +12,28 @@ import sqlite3
 import statistics
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+from sqlalchemy import create_engine, inspect
 
 from cloudo_kernel.models import StartExecution
 from tests.benchmarks.starts import load
 from tests.flows import write_flow
+from tests.postgresql import Cluster
 from tests.server import WITHOUT_LAB, RunningServer, start_server
 
 #: One execution is copied so often, with what filters look at varied: 100 flows, 50 users, 1,000 schedules and so on.
 _FILL = """
 WITH RECURSIVE
-  steps(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM steps WHERE n < :number),
+  steps(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM steps WHERE n < {number}),
   one AS (SELECT * FROM executions LIMIT 1)
 INSERT INTO executions ({columns})
 SELECT {values} FROM steps, one
 """
 _VARIED = {
-    "id": "printf('0190%04x-%04x-7%.3s-8%.3s-%s', (n >> 16) & 65535, n & 65535, lower(hex(randomblob(2))), "
-    "lower(hex(randomblob(2))), lower(hex(randomblob(6))))",
     "name": "'report ' || (n % 100)",
     "flow_name": "CASE n % 100 WHEN 0 THEN 'one' ELSE 'flows/f' || (n % 100) END",
     "status": "CASE n % 1000 WHEN 0 THEN 'ENDED_ERROR' ELSE 'ENDED_SUCCESS' END",
@@ -40,21 +41,36 @@ _VARIED = {
     "parent_id": "CASE n % 10 WHEN 0 THEN 'parent-' || (n / 1000) END",
     "schedule_id": "CASE n % 2 WHEN 0 THEN 'schedule-' || (n % 1000) END",
     "user_name": "'user' || (n % 50)",
-    "created_at": "one.created_at - (:number - n) * 1000000",
+    "created_at": "one.created_at - CAST({number} - n AS BIGINT) * 1000000",
 }
+_ID = (
+    "printf('0190%04x-%04x-7%.3s-8%.3s-%s', (n >> 16) & 65535, n & 65535, lower(hex(randomblob(2))), "
+    "lower(hex(randomblob(2))), lower(hex(randomblob(6))))"
+)
+_ID_IN_POSTGRESQL = (
+    "format('0190%s-%s-7%s-8%s-%s', lpad(to_hex((n >> 16) & 65535), 4, '0'), lpad(to_hex(n & 65535), 4, '0'), "
+    "left(md5(random()::text), 3), left(md5(random()::text), 3), left(md5(random()::text), 12))"
+)
 
 
-def fill(server: RunningServer, number: int) -> None:
-    """Write executions that have ended into the store, in one transaction."""
+def fill(server: RunningServer, number: int, database: str | None = None) -> None:
+    """Write executions that have ended into the store, in one transaction; `database` is its URL, if not SQLite."""
     write_flow(server.workspace, "one", "1")
     with server.client() as api:
         api.delete_execution(api.wait(api.start_execution(StartExecution(flow_name="one")).id).id)
         api.wait(api.start_execution(StartExecution(flow_name="one")).id)
-    with sqlite3.connect(server.workspace / ".cloudo" / "cloudo.sqlite", timeout=60) as connection:
-        columns = [row[1] for row in connection.execute("PRAGMA table_info(executions)")]
-        values = ", ".join(_VARIED.get(name, f"one.{name}") for name in columns)
-        connection.execute(_FILL.format(columns=", ".join(columns), values=values), {"number": number})
-    connection.close()
+    url = database or f"sqlite:///{server.workspace}/.cloudo/cloudo.sqlite"
+    engine = create_engine(url)
+    varied = _VARIED | {"id": _ID_IN_POSTGRESQL if database else _ID}
+    with engine.begin() as connection:
+        columns = [column["name"] for column in inspect(connection).get_columns("executions")]
+        values = ", ".join(varied.get(name, f"one.{name}") for name in columns).replace("{number}", str(number))
+        filling = _FILL.format(columns=", ".join(columns), values=values, number=number)
+        connection.exec_driver_sql(filling.replace("%", "%%") if database else filling)
+    if database:  # as its own housekeeping does after a while
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE executions")
+    engine.dispose()
 
 
 def wait_for_index(server: RunningServer) -> None:
@@ -110,16 +126,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--postgresql", action="store_true")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         home, workspace = Path(name, "home"), Path(name, "workspace")
         for folder in (home, workspace):
             folder.mkdir()
-        server = start_server(workspace, home, extensions=WITHOUT_LAB)
+        database, environment = None, {}
+        if given.postgresql:
+            cluster = Cluster.durable()
+            stack.callback(cluster.stop)
+            database = stack.enter_context(cluster.database())
+            environment = {"CLOUDO_DATABASE_URL": database}
+        server = start_server(workspace, home, extensions=WITHOUT_LAB, environment=environment)
         headers = {"Authorization": f"token {server.token}"}
         try:
-            fill(server, given.number)
-            wait_for_index(server)
+            fill(server, given.number, database)
+            if database is None:
+                wait_for_index(server)
             with httpx.Client(base_url=server.api, headers=headers, timeout=120, trust_env=False) as http:
                 newest = http.get("/execution?limit=1").json()["items"][0]
                 middle = f"0190{given.number // 2 >> 16:04x}-{given.number // 2 & 65535:04x}-7000-8000-{'0' * 12}"

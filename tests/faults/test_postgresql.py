@@ -147,3 +147,15 @@ def test_each_start_that_was_answered_is_there_after_the_server_was_killed_in_th
         cursor = page.get("next")
     assert set(load.accepted) <= found
     assert "Traceback" not in server.log.read_text()
+
+
+def test_while_the_server_stands_still_health_says_so(
+    server: RunningServer, cluster: Cluster, http: httpx.Client
+) -> None:
+    until(lambda: http.get("/health").status_code == 200)
+    with cluster.standing_still():
+        health = http.get("/health")
+        assert (health.status_code, health.json()["reason"]) == (503, "the store does not answer")
+        assert http.get("/alive").status_code == 200
+    until(lambda: http.get("/health").status_code == 200)
+    assert server.log.read_text().count("The store does not answer.") == 1

@@ -48,6 +48,8 @@ _THREADS = 8
 _REOPEN_SECONDS = 2.0
 #: Delay between opening the backend and calling `prepare`.
 PREPARE_SECONDS = 5.0
+#: How long the store may take to answer a health check.
+_HEALTH_SECONDS = 10.0
 _DENIAL_SECONDS = 60.0
 _MAX_DENIALS = 1000
 _MAX_ANONYMOUS_A_MINUTE = 30
@@ -220,7 +222,10 @@ class Backend:
         return await (await self.open()).starts.add(start)
 
     async def health(self) -> Health | None:
-        """Return the service's health, or None while Cloudo is unused. Never opens the backend."""
+        """Return the service's health, or None while Cloudo is unused. Never opens the backend.
+
+        Raises `Unavailable`.
+        """
         if self._is_closed:
             raise _passing(_STOPPING, reason="the server is stopping")
         if self._parts is None and self._open_error is not None:
@@ -229,7 +234,12 @@ class Backend:
             raise _passing(_OPENING, reason="the store is being opened")
         if self._parts is None:
             return None
-        return await self._parts.healths.add(None)
+        try:
+            async with asyncio.timeout(_HEALTH_SECONDS):
+                return await self._parts.healths.add(None)
+        except TimeoutError:
+            silence = "the store does not answer"
+            raise Unavailable(f"{silence.capitalize()}.", reason=silence) from None
 
     async def metrics(self) -> bytes:
         """Return the metrics as text, empty while Cloudo is unused. Never opens the backend. Raises `Unavailable`."""
