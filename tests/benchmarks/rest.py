@@ -53,6 +53,21 @@ _ID_IN_POSTGRESQL = (
 )
 
 
+_OTHERS = (
+    "/flow",
+    "/flow?brief=true&limit=100",
+    "/flow/activity?recent=12",
+    "/execution/activity",
+    "/execution/count",
+    "/execution/count?status=ENDED_ERROR&user_name=user7",
+    "/schedule",
+    "/message",
+    "/queue",
+    "/health",
+    "/openapi.json",
+)
+
+
 def fill(server: RunningServer, number: int, database: str | None = None) -> None:
     """Write executions that have ended into the store, in one transaction; `database` is its URL, if not SQLite."""
     write_flow(server.workspace, "one", "1")
@@ -181,8 +196,8 @@ def main() -> None:
                     "q=nowhere&status=ENDED_SUCCESS,ENDED_ERROR,ENDED_CANCELLED",
                 ):
                     measure(http, f"/execution?{query}", given.rounds)
-                measure(http, "/flow", given.rounds)
-                measure(http, "/openapi.json", given.rounds)
+                for path in _OTHERS:
+                    measure(http, path, given.rounds)
                 rates(server, http)
         finally:
             server.stop()

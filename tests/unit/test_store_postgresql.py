@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, event, make_url
 
 from cloudo_kernel.cli import main
 from cloudo_kernel.errors import Unavailable
@@ -226,6 +227,25 @@ def test_of_two_that_wait_for_each_other_one_is_to_try_again(store: Store, add: 
         outcomes = sorted(pool.map(lock, ids, reversed(ids)))
     assert outcomes == ["another write came in between", "done"]
     assert store.trouble is None
+
+
+@pytest.mark.db("postgresql")
+def test_the_newest_executions_of_flows_are_read_by_flow(store: Store, new: Callable[..., NewExecution]) -> None:
+    names = [f"flow-{number}" for number in range(50)]
+    store.executions.insert_all([(new(flow_name=name), None) for name in names for _ in range(40)])
+    plans: list[str] = []
+
+    def explain(connection: Any, _cursor: object, statement: str, parameters: Any, *_more: object) -> None:
+        if "json_array_elements_text" in statement and not statement.startswith("EXPLAIN"):
+            with connection.engine.connect() as other:
+                rows = other.exec_driver_sql(f"EXPLAIN ANALYZE {statement}", parameters)
+                plans.append("\n".join(row[0] for row in rows))
+
+    event.listen(store._database.engine, "before_cursor_execute", explain)
+    assert len(store.activity.briefs(names, each=3)) == len(names)
+    [plan] = plans
+    assert "SubPlan" not in plan, plan  # it would be run for each pair of an execution and a flow
+    assert "ix_executions" in plan, plan
 
 
 @pytest.mark.db("postgresql")

@@ -36,7 +36,7 @@ class Activity:
         )
         # One statement for all flows. A window over all of them would read every execution.
         columns = (flows.c.value, _c.id, _c.status, _c.created_at, _c.started_at, _c.ended_at)
-        self._recent = select(*columns).select_from(flows.join(executions, _c.id.in_(newest)))
+        self._recent = select(*columns).select_from(database.join_each(flows, executions, newest))
 
     def of_flows(self, flow_names: Sequence[str], *, each: int) -> dict[str, tuple[RecentExecution, ...]]:
         """Return up to `each` executions of each flow, newest first; flows without any are left out."""

@@ -15,7 +15,21 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, literal_column, or_, text, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Join,
+    Select,
+    Table,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    or_,
+    text,
+    true,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
@@ -28,7 +42,7 @@ from cloudo_kernel.store import migrations
 from cloudo_kernel.store.sql import postgresql as server
 from cloudo_kernel.store.sql.causes import CONFLICT, LOCK_SECONDS, LOCKED, LOCKED_HINT, cause_of
 from cloudo_kernel.store.sql.connections import ChangeCounter, Readers
-from cloudo_kernel.store.sql.file_guard import FileGuard, Unusable
+from cloudo_kernel.store.sql.file_guard import FileGuard, Unusable, refuse_remote
 from cloudo_kernel.store.sql.group_commit import GroupCommit, TurnTimeout
 
 _log = logging.getLogger(__name__)
@@ -38,20 +52,6 @@ _PROBE_SECONDS = 5.0
 
 #: A name must match one of these patterns. None matches any name.
 Patterns = Sequence[str] | None
-
-#: Remote file systems, where SQLite's locks and write-ahead log are unreliable.
-_REMOTE_FILE_SYSTEMS = {
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "9p",
-    "afs",
-    "ceph",
-    "glusterfs",
-    "fuse.sshfs",
-}
 
 
 class Database:
@@ -65,7 +65,7 @@ class Database:
         self._url = _parsed(url)
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
         if self._is_sqlite and self._url.database:
-            _refuse_remote(Path(self._url.database))
+            refuse_remote(Path(self._url.database))
         path = self._url.database if self._is_sqlite else None
         self._guard = _guard(Path(path).absolute()) if path else None
         self.engine = _engine(self._url, self._guard)
@@ -171,6 +171,16 @@ class Database:
         if self._is_sqlite:
             return func.json_each(array).table_valued("value")
         return func.json_array_elements_text(array.op("::")(literal_column("json"))).table_valued("value")
+
+    def join_each(self, outer: TableValuedAlias, table: Table, ids: Select[Any]) -> Join:
+        """Join each row of `outer` with the rows of a table whose `ids` are found for it.
+
+        PostgreSQL would find the ids anew for each pair of rows, unless it is told to begin with `outer`.
+        """
+        if self._is_sqlite:
+            return outer.join(table, table.c.id.in_(ids))
+        found = ids.lateral()
+        return outer.join(found, true()).join(table, table.c.id == found.c.id)
 
     def changes(self) -> int | None:
         """Return a number that changes with every commit, or None if not supported. Use it in one thread only."""
@@ -364,22 +374,3 @@ def _engine(url: URL, guard: FileGuard | None) -> Engine:
         cursor.close()
 
     return engine
-
-
-def _refuse_remote(database: Path) -> None:
-    """Raise `Unavailable` if the file is on a network file system, as far as Linux tells."""
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists():
-        return
-    here = str(database.parent.resolve())
-    best, kind = "", ""
-    for line in mounts.read_text(errors="replace").splitlines():
-        _, point, file_system, *_ = line.split(" ")
-        point = point.encode().decode("unicode_escape")
-        if (here == point or here.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
-            best, kind = point, file_system
-    if kind in _REMOTE_FILE_SYSTEMS:
-        raise Unavailable(
-            f"{database} lies on a network file system ({kind}), on which SQLite loses data. "
-            "Put the workspace on a local disk, or set CLOUDO_DATABASE_URL to a PostgreSQL database."
-        )

@@ -9,8 +9,23 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from cloudo_kernel.errors import Unavailable
+
 #: The write-ahead log and its index belong to the database: without them, the latest commits are lost.
 _ENDINGS = ("", "-wal", "-shm")
+#: Remote file systems, where SQLite's locks and write-ahead log are unreliable.
+_REMOTE_FILE_SYSTEMS = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "fuse.sshfs",
+}
 
 
 class Unusable(Exception):
@@ -101,3 +116,22 @@ class FileGuard:
 
 def _schema(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA schema_version").fetchone()[0])
+
+
+def refuse_remote(database: Path) -> None:
+    """Raise `Unavailable` if the file is on a network file system, as far as Linux tells."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return
+    here = str(database.parent.resolve())
+    best, kind = "", ""
+    for line in mounts.read_text(errors="replace").splitlines():
+        _, point, file_system, *_ = line.split(" ")
+        point = point.encode().decode("unicode_escape")
+        if (here == point or here.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+            best, kind = point, file_system
+    if kind in _REMOTE_FILE_SYSTEMS:
+        raise Unavailable(
+            f"{database} lies on a network file system ({kind}), on which SQLite loses data. "
+            "Put the workspace on a local disk, or set CLOUDO_DATABASE_URL to a PostgreSQL database."
+        )
