@@ -65,6 +65,14 @@ def command(lab: Page, label: str) -> None:
     lab.keyboard.press("Enter")
 
 
+def open_file(lab: Page, path: str) -> None:
+    """Open a file in JupyterLab, by its path below the server's root."""
+    command(lab, "Open from Path…")
+    lab.locator(".jp-Dialog input").fill(path)
+    lab.keyboard.press("Enter")
+    expect(lab.locator(".jp-Dialog")).to_have_count(0)
+
+
 def row(page: Page, text: str) -> Locator:
     return page.locator("tbody tr").filter(has_text=text).first
 

@@ -66,6 +66,9 @@ def test_an_open_notebook_runs_as_a_flow_and_takes_its_outputs_over(
     expect(page.locator(".cloudo-run-strip").get_by_role("status")).to_contain_text("ZeroDivisionError")
     expect(marks(page).filter(has_text="done")).to_contain_text("so far")
     expect(marks(page).filter(has_text="failed")).to_contain_text("division by zero")
+    command(page, "Edit Notebook Metadata")  # opens the property inspector
+    page.locator(".jp-Collapse-header").filter(has_text="Flow").click()
+    page.locator(".cloudo-properties").get_by_label("Title").fill("In Notebook")
     path = server.workspace / "flows" / "open.ipynb"
     assert "# changed" in path.read_text()
     with context.expect_page() as opened:
@@ -77,4 +80,6 @@ def test_an_open_notebook_runs_as_a_flow_and_takes_its_outputs_over(
     expect(page.locator(".jp-OutputArea-output").filter(has_text="so far")).to_have_count(1)
     page.keyboard.press("Control+s")
     until(lambda: "division by zero" in path.read_text())
+    with server.client() as api:
+        assert api.flow("open").title == "In Notebook"
     page.close()

@@ -9,12 +9,15 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from cloudo_kernel.models import ExecutionFilter, StartExecution
-from tests.acceptance.page import BOOT, button, command, newest
-from tests.flows import write_flow
+from tests.acceptance.page import BOOT, button, command, newest, open_file
+from tests.flows import notebook as notebook_of
+from tests.flows import write_flow, write_script
 from tests.server import RunningServer, Serve, until
 
 pytestmark = pytest.mark.timeout(240)
 expect.set_options(timeout=40_000)
+#: With a key that the form does not have, and one that Cloudo does not know.
+DESCRIBED = {"tags": ["old"], "on_error": {"flow": "tell", "inputs": {"a": 1}}, "priority": 5, "mine": {"x": 1}}
 GATE = "import pathlib, time\nwhile not pathlib.Path({!r}).exists(): time.sleep(0.02)\nprint('through')"
 
 
@@ -30,6 +33,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, start: Serve) -> RunningSer
         f"import pathlib, time\nprint('line', 1 + pathlib.Path({second!r}).exists(), 'of a long cell')\ntime.sleep(600)"
     )
     write_flow(workspace, "elsewhere", text)
+    write_flow(workspace, "described", "6 * 7", metadata=DESCRIBED)
+    write_flow(workspace, "overloaded", "6 * 7", metadata={"priority": 200})
+    write_script(workspace, "scripted", "def handler(system, this): pass")
+    (workspace / "outside.ipynb").write_text(notebook_of("6 * 7"))
     return start(workspace)
 
 
@@ -166,3 +173,98 @@ def test_a_parameters_cell_is_added_and_its_inputs_are_shown_as_the_server_reads
     command(another, "Add parameters cell")
     expect(panel.locator(".jp-CodeCell").first).to_contain_text("The inputs of this flow")
     expect(button(panel, "Add parameters cell")).to_be_hidden()
+
+
+# --- the form of the property inspector ---------------------------------------------------------------
+
+
+def properties(page: Page) -> Locator:
+    """Unfold the form in the property inspector."""
+    page.locator(".jp-SideBar [data-id=jp-property-inspector]").click()
+    page.locator(".jp-Collapse-header").filter(has_text="Flow").click()
+    return page.locator(".cloudo-properties")
+
+
+def field(form: Locator, label: str) -> Locator:
+    return form.get_by_label(label, exact=True)
+
+
+def test_metadata_of_a_flow_are_changed_in_the_property_inspector(another: Page, server: RunningServer) -> None:
+    notebook(another, server, "described")
+    form = properties(another)
+    expect(field(form, "Title")).to_have_attribute("placeholder", "described")
+    expect(field(form, "Retries")).to_have_attribute("placeholder", "0")
+    expect(field(form, "On error")).to_have_value('{"flow":"tell","inputs":{"a":1}}')
+    field(form, "Title").fill("A report")
+    field(form, "Tags").fill("report\nsales")
+    field(form, "Retries").fill("3")
+    field(form, "Time limit").fill("1.5")
+    field(form, "On success").fill("Notify by email\nhttps://example.com/hook")
+    field(form, "On error").fill("")
+    field(form, "Requires").fill("gpu")
+    another.keyboard.press("Control+s")
+    path = server.workspace / "flows" / "described.ipynb"
+    until(lambda: "A report" in path.read_text())
+    assert json.loads(path.read_text())["metadata"]["cloudo"] == {
+        "title": "A report",
+        "tags": ["report", "sales"],
+        "retries": 3,
+        "timeout_seconds": 90,
+        "on_success": ["Notify by email", {"url": "https://example.com/hook"}],
+        "requires": ["gpu"],
+        "priority": 5,
+        "mine": {"x": 1},
+    }
+    with server.client() as api:
+        flow = api.flow("described")
+    assert (flow.title, flow.tags, flow.metadata.retries, flow.broken) == ("A report", ("report", "sales"), 3, None)
+
+
+#: A field, its key, a wrong text, and the value that it would be.
+WRONG = (
+    ("Retries", "retries", "101", 101),
+    ("Retries", "retries", "-1", -1),
+    ("Time limit", "timeout_seconds", "0", 0),
+    ("Requires", "requires", "GPU", ["GPU"]),
+    ("Requires", "requires", "\n".join(f"l{n}" for n in range(21)), [f"l{n}" for n in range(21)]),
+    ("On error", "on_error", '{"x": 1}', [{"x": 1}]),
+    ("On error", "on_error", "\n".join("abcdefghijk"), list("abcdefghijk")),
+)
+
+
+def test_a_wrong_value_is_named_in_the_words_of_the_server_and_is_not_kept(
+    another: Page, server: RunningServer
+) -> None:
+    notebook(another, server, "overloaded")
+    form = properties(another)
+    # What only the server knows is there from the beginning.
+    expect(form.get_by_role("alert").first).to_contain_text("cloudo.priority' is invalid")
+    for label, key, text, value in WRONG:
+        field(form, label).fill(text)
+        write_flow(server.workspace, "judged", "1", metadata={key: value})
+        with server.client() as api:
+            broken = api.flow("judged").broken or ""
+        around = form.locator(".cloudo-field").filter(has=another.get_by_label(label, exact=True)).last
+        words = around.locator(".cloudo-field-error")
+        expect(words).not_to_be_empty()
+        assert broken.startswith(f"its metadata 'cloudo.{key}")
+        assert broken.endswith(f"' is invalid: {words.inner_text()}")
+    field(form, "On recovery").fill("{")
+    expect(form.get_by_text("'{' is not valid JSON")).to_be_visible()
+    field(form, "Retries").fill("many")
+    expect(form.get_by_text("Enter a whole number")).to_be_visible()
+    field(form, "Title").fill("Kept")
+    another.keyboard.press("Control+s")
+    path = server.workspace / "flows" / "overloaded.ipynb"
+    until(lambda: "Kept" in path.read_text())
+    assert json.loads(path.read_text())["metadata"]["cloudo"] == {"priority": 200, "title": "Kept"}
+
+    # Other documents say why they have no form.
+    open_file(another, "flows/scripted.py")
+    expect(another.locator("#jp-property-inspector")).to_contain_text("This flow is a script.")
+    open_file(another, "outside.ipynb")
+    expect(form).to_contain_text("This notebook is not a flow.")
+    button(form, "Add to flows…").click()
+    another.locator(".jp-Dialog").get_by_label("Name of the flow").fill("inside")
+    button(another.locator(".jp-Dialog"), "Move").click()
+    expect(field(form, "Title")).to_have_attribute("placeholder", "inside")

@@ -10,6 +10,7 @@ import type { Execution, Flow, Message, Page } from "../api/types";
 import { newFlow } from "../views/flows/files";
 import { plan } from "../views/flows/planners";
 import { play, playWithInputs } from "../views/flows/run";
+import { openNotebook, Properties } from "../views/lab/properties";
 import { failedFirst, Sidebar } from "../views/lab/sidebar";
 import type { App } from "./context";
 import { addView } from "./frame";
@@ -49,6 +50,7 @@ const COUNT_MS = 500;
 const SETTLED_MS = 1_100;
 
 addView("sidebar", Sidebar);
+addView("properties", Properties);
 addView("actions", () => null);
 
 const transportOf = ({ baseUrl, eventsUrl }: Pick<Host, "baseUrl" | "eventsUrl">) =>
@@ -75,7 +77,7 @@ export async function mountPanel(
 class SidePlace extends MemoryPlace {
   constructor(
     private readonly open: (route: Route) => void,
-    view = "sidebar",
+    view: string,
   ) {
     super(view);
   }
@@ -85,9 +87,13 @@ class SidePlace extends MemoryPlace {
   }
 }
 
-/** Draw the sidebar. Returns the function that removes it. */
-export async function mountSidebar(element: HTMLElement, host: Host): Promise<{ close: () => void }> {
-  const place = new SidePlace(host.open);
+/** Draw the sidebar, or the form for the open notebook. Returns the function that removes it. */
+export async function mountSide(
+  element: HTMLElement,
+  host: Host,
+  view: "sidebar" | "properties",
+): Promise<{ close: () => void }> {
+  const place = new SidePlace(host.open, view);
   const { version } = host;
   const remove = await mount(element, { transport: transportOf(host), place, isPage: false, hasTabs: false, version });
   const stop = openFiles(element, host);
@@ -220,3 +226,6 @@ export function followCounts(host: Pick<Host, "baseUrl" | "eventsUrl">, tell: (c
 
 /** Whether the sidebar lists failures first: a setting of JupyterLab, which the sidebar's switch changes, too. */
 export { failedFirst };
+
+/** What the form of the property inspector is about. */
+export { openNotebook };

@@ -98,6 +98,12 @@ export class DurationEntry extends Entry {
     return super.isTouched || (this.unit.peek() !== this.firstUnit && this.text.peek() !== "");
   }
 
+  /** Show other seconds, in the unit that fits them. */
+  set(seconds: number): void {
+    this.unit.value = unitOf(seconds);
+    this.text.value = String(seconds / Number(this.unit.peek()));
+  }
+
   /** The seconds, or null if the text is empty. Throws `Invalid`. */
   get seconds(): number | null {
     const number = this.number();

@@ -7,7 +7,8 @@ import { IFileBrowserFactory } from "@jupyterlab/filebrowser";
 import { ILauncher } from "@jupyterlab/launcher";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
-import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
+import { INotebookTools, INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
+import { IPropertyInspectorProvider } from "@jupyterlab/property-inspector";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import type { Token } from "@lumino/coreutils";
 import { formatRoute, type Route } from "../../frontend/app/route";
@@ -21,6 +22,7 @@ import { addNewFlowCommand } from "./new-flow";
 import { NotebookRun } from "./notebook";
 import { notifyOfRuns } from "./notifications";
 import { addParametersCommand, Parameters } from "./parameters";
+import { explainScripts, Properties } from "./properties";
 import { Server } from "./server";
 import { Settings } from "./settings";
 import { StatusItem } from "./status";
@@ -44,6 +46,8 @@ interface Services {
   statusBar: IStatusBar | null;
   registry: ISettingRegistry | null;
   notebooks: INotebookTracker | null;
+  tools: INotebookTools | null;
+  inspector: IPropertyInspectorProvider | null;
 }
 
 const TOKENS: Record<keyof Services, Token<unknown> | undefined> = {
@@ -56,6 +60,8 @@ const TOKENS: Record<keyof Services, Token<unknown> | undefined> = {
   statusBar: IStatusBar,
   registry: ISettingRegistry,
   notebooks: INotebookTracker,
+  tools: INotebookTools,
+  inspector: IPropertyInspectorProvider,
 };
 const known = Object.entries(TOKENS).filter((entry): entry is [string, Token<unknown>] => entry[1] !== undefined);
 
@@ -163,7 +169,10 @@ function activate(app: JupyterFrontEnd, services: Services): void {
   if (services.notebooks) {
     const command = addParametersCommand(app, services.notebooks, trans);
     palette?.addItem({ command, category: CATEGORY });
+    const form = new Properties({ app, server, trans, desk }, services.notebooks);
+    services.tools?.addSection({ sectionName: "cloudo", label: trans.__("Flow"), tool: form, rank: 0 });
   }
+  if (services.inspector) explainScripts(app, server, trans, services.inspector);
   app.docRegistry.addWidgetExtension("Notebook", {
     createNew: (widget, context) => {
       const panel = widget as NotebookPanel;

@@ -167,6 +167,7 @@ declare module "@jupyterlab/application" {
 
 declare module "@jupyterlab/apputils" {
   import type { Token } from "@lumino/coreutils";
+  import type { ISignal } from "@lumino/signaling";
   import type { Widget } from "@lumino/widgets";
 
   export interface ICommandPalette {
@@ -208,6 +209,7 @@ declare module "@jupyterlab/apputils" {
     save(widget: T): Promise<void>;
     find(test: (widget: T) => boolean): T | undefined;
     readonly currentWidget: T | null;
+    readonly currentChanged: ISignal<unknown, T | null>;
   }
 }
 

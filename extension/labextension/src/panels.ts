@@ -17,7 +17,7 @@ interface Drawn {
 type Draw = (frontEnd: FrontEnd, element: HTMLElement) => Promise<Drawn>;
 
 /** A widget that fetches and draws its view when it is first visible. */
-class Panel extends Widget {
+export class Panel extends Widget {
   private isDrawn = false;
   protected drawn: Drawn | null = null;
 
@@ -127,7 +127,7 @@ export class MainPanel extends Panel {
 /** The sidebar: flows, executions and input requests. */
 export class SidePanel extends Panel {
   constructor(server: Server, trans: TranslationBundle, desk: Desk) {
-    super(server, trans, (frontEnd, element) => frontEnd.mountSidebar(element, hostOf(server, desk)));
+    super(server, trans, (frontEnd, element) => frontEnd.mountSide(element, hostOf(server, desk), "sidebar"));
     this.id = "cloudo-sidebar";
     this.addClass("cloudo-lab-side");
     this.title.caption = trans.__("Cloudo");

@@ -1,5 +1,7 @@
 /** What follows the end of a schedule's executions, in words and in the notation of its field. */
 
+import type { Reading } from "../../forms/values";
+
 export interface FollowingFlow {
   flow: string;
   inputs?: Record<string, unknown>;
@@ -38,3 +40,29 @@ function write(one: FollowUp): string {
   const isAmbiguous = /^[{[]/.test(name) || ("flow" in one && (/^https?:\/\//.test(name) || name === "null"));
   return Object.keys(plain).length > 1 || isAmbiguous ? JSON.stringify(plain) : name;
 }
+
+const MAX_FOLLOW_UPS = 10;
+const FITS =
+  'takes the name of a flow, {"flow": name, "inputs"?: {…}}, {"url": "https://…", "secret"?: setting}, or a list';
+
+/** What lines stand for, as the metadata of a flow have it: each a flow, a URL, or JSON. No value without any. */
+export function readFollowUps(text: string): Reading {
+  const found: unknown[] = [];
+  for (const line of text.split("\n").map((one) => one.trim())) {
+    if (/^[{[]/.test(line)) {
+      try {
+        found.push(JSON.parse(line));
+      } catch (error) {
+        return { problem: `'${line.slice(0, 60)}' is not valid JSON: ${(error as Error).message}` };
+      }
+    } else if (line) found.push(/^https?:\/\//.test(line) ? { url: line } : line);
+  }
+  const all = found.flat();
+  if (!all.every(isFollowUp)) return { problem: FITS };
+  if (all.length > MAX_FOLLOW_UPS)
+    return { problem: `Tuple should have at most ${MAX_FOLLOW_UPS} items after validation, not ${all.length}` };
+  return { value: all.length > 1 ? all : all[0] };
+}
+
+const isFollowUp = (one: unknown): boolean =>
+  typeof one === "string" || (typeof one === "object" && one !== null && ("url" in one || "flow" in one));
