@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -49,6 +49,10 @@ class DaskCluster:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill all processes."""
         for process in (*self._others, *self.workers, self.scheduler):
             if process is not None:
                 process.kill()
@@ -66,9 +70,10 @@ class DaskCluster:
         """Start one more Dask worker, with another environment."""
         self._others.append(self._start_worker(name, environment, has_cloudo=has_cloudo))
 
-    def worker_processes(self) -> list[psutil.Process]:
-        """Return the Dask workers that run."""
-        return [psutil.Process(one.pid) for one in self.workers if one is not None and one.poll() is None]
+    @staticmethod
+    def running(processes: Iterable[subprocess.Popen[bytes] | None]) -> list[psutil.Process]:
+        """Return those of the processes that run."""
+        return [psutil.Process(one.pid) for one in processes if one is not None and one.poll() is None]
 
     def _start_worker(
         self, name: str, environment: Mapping[str, str], *, has_cloudo: bool = True

@@ -190,6 +190,8 @@ def everything(client: Client, dask: DaskCluster, folder: Path) -> str:
     client.dump_cluster_state(str(folder / "dump"), format="yaml")
     logs: tuple[Any, ...] = (client.get_scheduler_logs(), client.get_worker_logs())
     lines = [process.cmdline() for process in psutil.Process(dask.scheduler.pid).children(recursive=True)]
-    lines += [one.cmdline() for worker in dask.worker_processes() for one in (worker, *worker.children(recursive=True))]
+    lines += [
+        one.cmdline() for worker in dask.running(dask.workers) for one in (worker, *worker.children(recursive=True))
+    ]
     parts = (client.run_on_scheduler(of_scheduler), client.run(of_worker), logs, lines, dask.log)
     return (folder / "dump.yaml").read_text() + repr(parts)

@@ -89,6 +89,7 @@ class Chaos:
         self.promises = Promises()
         self._workers: list[Worker] = []
         self._server: RunningServer | None = None
+        self._worker_options: tuple[str, ...] = ()
         self._port = free_port()
         self._is_over = threading.Event()
 
@@ -126,7 +127,9 @@ class Chaos:
     def _start_what_is_missing(self) -> None:
         self._workers = [worker for worker in self._workers if worker.poll() is None]
         while len(self._workers) < self.plan.workers:
-            self._workers.append(start_worker(self._workspace.root, environment=self._environment))
+            self._workers.append(
+                start_worker(self._workspace.root, *self._worker_options, environment=self._environment)
+            )
         if self.plan.server and (self._server is None or self._server.process.poll() is not None):
             self._server = start_server(
                 self._workspace.root,

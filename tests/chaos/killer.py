@@ -49,14 +49,18 @@ class Killer:
         parts = self.parts(roots)
         part = self._chance.choice(sorted(parts))
         victim = self._chance.choice(parts[part])
+        return victim if self.strike(part, victim) and part in roots else None
+
+    def strike(self, part: str, victim: psutil.Process) -> bool:
+        """Kill a process of a part; return False if it has ended by itself."""
         try:
             below = victim.children(recursive=True)
             victim.send_signal(signal.SIGKILL)
         except psutil.NoSuchProcess:
-            return None
+            return False
         self.kills[part] += 1
         self._watched.append((time.monotonic() + GONE_SECONDS, f"killed {part} {victim.pid}", below))
-        return victim if part in roots else None
+        return True
 
     def look(self, *, until_all_are_due: bool = False) -> None:
         """Note what lived on for too long."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import tickers
+from tests.chaos.dask import DaskChaos, DaskPlan
 from tests.chaos.harness import Chaos, Plan
 from tests.databases import Databases
 
@@ -33,6 +34,17 @@ def test_killing_processes_at_random_loses_and_doubles_nothing(database: str) ->
         found = Chaos(Path(folder), plan).run()
     assert found.faults == [], f"seed {seed}\n{found.table()}"
     assert found.kills.total() > 3
+    assert found.accepted > 3
+
+
+@pytest.mark.timeout(240)
+def test_killing_dask_workers_and_their_scheduler_loses_and_doubles_nothing() -> None:
+    seed = random.randrange(10**6)
+    with tempfile.TemporaryDirectory(prefix="chaos") as folder:
+        plan = DaskPlan(kills=0, seconds=0, seed=seed, workers=1, dask_workers=2, schedulers=1, pause=0.5)
+        found = DaskChaos(Path(folder), plan).run()
+    assert found.faults == [], f"seed {seed}\n{found.table()}"
+    assert found.kills == {"Dask worker": 2, "Dask scheduler": 1}
     assert found.accepted > 3
 
 
