@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
 
 from cloudo_kernel.models import ExecutionFilter, StartExecution
 from tests.acceptance.page import BOOT, button, command, newest, open_file
@@ -77,6 +78,20 @@ def test_a_failure_is_shown_beside_its_cell(another: Page, server: RunningServer
     expect(marks(panel).filter(has_text="failed")).to_contain_text("division by zero")
     button(bar, "Open executed notebook").click()
     expect(another.locator(".lm-DockPanel-tabBar .lm-TabBar-tab")).to_have_count(2)
+
+
+def test_the_reply_to_a_start_may_come_after_the_end_of_the_run(another: Page, server: RunningServer) -> None:
+    panel = notebook(another, server, "bare")
+    held: list[tuple[Route, APIResponse]] = []
+    another.route(re.compile("/execution$"), lambda route: held.append((route, route.fetch())))
+    button(panel, "Run as flow").click()
+    status = panel.locator(".cloudo-run-strip").get_by_role("status")
+    expect(status).to_contain_text("Success")
+    [(route, reply)] = held
+    with another.expect_event("requestfinished", lambda request: request == route.request):
+        route.fulfill(response=reply)
+    another.evaluate("new Promise(requestAnimationFrame)")
+    assert "Success" in status.inner_text()
 
 
 def test_a_flow_that_needs_inputs_asks_for_them(another: Page, server: RunningServer) -> None:

@@ -56,7 +56,8 @@ export class RunFollower {
 
   /** Start a run; it becomes the one that is followed. */
   async start(): Promise<void> {
-    this.accept(await this.api.post<Execution>("execution", { flow_name: this.flow, inputs: {} }));
+    const started = await this.api.post<Execution>("execution", { flow_name: this.flow, inputs: {} });
+    if (started.id !== this.execution?.id) this.accept(started); // else an event came first, and more is known
   }
 
   private refresh(): void {
